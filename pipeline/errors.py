@@ -1,0 +1,35 @@
+"""The kinds of errors that drive what happens next: exit codes and retries. What went wrong is said where it is raised."""
+
+from renderers.manifest import TrimtabError
+
+__all__ = [
+    "ClusterUnreachableError",
+    "InputError",
+    "SourceError",
+    "SourceUnreachableError",
+    "TrimtabError",
+]
+
+
+class InputError(TrimtabError):
+    """What the user gave (a flag, an App, a folder) cannot be used; nothing was changed."""
+
+    exit_code = 2
+
+
+class SourceError(InputError):
+    """The repository answered, and what was asked for is not in it or not allowed: a ref, a path, an URL's form."""
+
+
+class SourceUnreachableError(TrimtabError):
+    """The repository cannot be reached or refuses the credentials; the last state stays, and a later try may work."""
+
+    temporary = True
+    exit_code = 5
+
+
+class ClusterUnreachableError(TrimtabError):
+    """No API server answers, or it refuses the credentials as a whole."""
+
+    temporary = True
+    exit_code = 5

@@ -1,0 +1,28 @@
+"""The words of a plan: actions and changes. Data only; who decides is `decide.py`, who acts is the room `apply`."""
+
+import enum
+from dataclasses import dataclass
+
+from renderers.manifest import ObjectId
+
+
+class Action(enum.StrEnum):
+    """One object's outcome."""
+
+    CREATED = "created"
+    CONFIGURED = "configured"
+    UNCHANGED = "unchanged"
+    PRUNED = "pruned"
+    RELEASED = "released"
+    REFUSED = "refused"
+    HELD = "held"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of one object, or, in a plan, what would. `message` is for people: why, and what to do."""
+
+    id: ObjectId
+    action: Action
+    message: str = ""

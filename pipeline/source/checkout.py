@@ -1,0 +1,20 @@
+"""Checkout: the immutable folder at one commit that the rest of the road starts from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A folder at one commit.
+
+    `root` is the whole repository (absolute, resolved: the boundary of what a render may read), `folder` the App's
+    folder in it. `commit` is the full hash, empty for a folder that is in no git repository. `url` has no
+    credentials in it; `ref` says what was followed (`branch main`).
+    """
+
+    root: Path
+    folder: Path
+    commit: str = ""
+    url: str = ""
+    ref: str = ""

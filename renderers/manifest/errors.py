@@ -1,0 +1,30 @@
+"""The base of every error that a person may meet. The lowest room, because every other room raises one."""
+
+
+class TrimtabError(Exception):
+    """An error for people: what was wrong, where, and what to do about it.
+
+    `message` says object, verb and cause in one sentence; `where` is a place (`file:line:column`, an object id,
+    a URL without credentials) or empty; `hint` says what to do, or is empty. Never put a secret value into any.
+    `temporary` tells whether the same call may succeed later with the same inputs; it drives retries.
+    `exit_code` is what a command that ends with this error exits with (docs/commands.md has the table).
+    """
+
+    temporary = False
+    exit_code = 1
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text}\n  → {self.hint}" if self.hint else text
+
+
+class ManifestError(TrimtabError):
+    """A document that is no Kubernetes object, or that no YAML reader should touch."""
+
+    exit_code = 2
