@@ -48,16 +48,40 @@ class Stored:
 
 
 class Store:
-    """The inventories in one namespace of one cluster."""
+    """The inventories in one namespace of one cluster.
 
-    def __init__(self, connection: Connection, namespace: str) -> None:
+    `fallback` is a namespace to use instead, as it is, where the account may not read or write the first one.
+    """
+
+    def __init__(self, connection: Connection, namespace: str, fallback: str = "") -> None:
         self._connection = connection
         self._namespace = namespace
+        self._fallback = fallback if fallback != namespace else ""
+
+    @property
+    def namespace(self) -> str:
+        """Where the inventories are."""
+        return self._namespace
 
     def load(self, app: App) -> Stored:
         """Read the App's record. Raises ApiError when the cluster refuses; damage is told, not raised."""
-        head = objects.get(self._connection, CONFIG_MAPS, self._namespace, _head_name(app))
+        try:
+            head = objects.get(self._connection, CONFIG_MAPS, self._namespace, _head_name(app))
+        except ApiError as error:
+            if not (error.forbidden and self._fallback):
+                raise
+            self._fall_back()
+            return self.load(app)
+        if head is None and self._fallback:
+            # An earlier run may have been refused the right to write here, and have gone to the other namespace.
+            elsewhere = objects.get(self._connection, CONFIG_MAPS, self._fallback, _head_name(app))
+            if elsewhere is not None:
+                self._fall_back()
+                head = elsewhere
         return Stored(self._namespace, None) if head is None else self._read(head)
+
+    def _fall_back(self) -> None:
+        self._namespace, self._fallback = self._fallback, ""
 
     def list(self) -> Iterator[Stored]:
         """All inventories in the namespace. A namespace that does not exist has none."""
@@ -106,12 +130,16 @@ class Store:
         if stored.parts > 1 and stored.record is not None:
             self._drop_parts(app, before=stored.record.epoch + 1)
 
-    def hash_key(self) -> bytes:
+    def hash_key(self, *, create: bool) -> bytes:
         """The key of this installation for digests of Secrets: 32 random bytes in a Secret, made at first need.
+
+        Empty where there is none and `create` is off.
 
         A plain digest of a Secret's content would let whoever reads the inventory try out passwords.
         """
         found = objects.get(self._connection, SECRETS, self._namespace, _HASH_KEY_NAME)
+        if found is None and not create:
+            return b""
         if found is None:
             body = {
                 "apiVersion": "v1",
@@ -167,17 +195,22 @@ class Store:
     def _in_namespace(self, resource: Resource, body: dict[str, Any]) -> dict[str, Any]:
         """Create the object, and first the inventory's namespace where it is missing."""
         try:
-            return objects.create(self._connection, resource, self._namespace, body, manager=_MANAGER)
+            try:
+                return self._create(resource, body)
+            except ApiError as error:
+                if not error.namespace_missing:
+                    raise
+            ensure_namespace(self._connection, self._namespace)
+            return self._create(resource, body)
         except ApiError as error:
-            if not error.namespace_missing:
+            if not (error.forbidden and self._fallback):
                 raise
-        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}}
-        try:
-            objects.create(self._connection, NAMESPACES, "", namespace, manager=_MANAGER)
-        except ApiError as error:
-            if error.status != 409:
-                raise
-        return objects.create(self._connection, resource, self._namespace, body, manager=_MANAGER)
+            self._fall_back()
+            return self._create(resource, body)
+
+    def _create(self, resource: Resource, body: dict[str, Any]) -> dict[str, Any]:
+        placed = {**body, "metadata": {**body["metadata"], "namespace": self._namespace}}
+        return objects.create(self._connection, resource, self._namespace, placed, manager=_MANAGER)
 
     def _drop_parts(self, app: App, *, before: int) -> None:
         """Parts of old epochs. One that stays after a crash does no harm, so it is looked for at each write."""
@@ -202,6 +235,18 @@ class Store:
             "metadata": {"name": name, "namespace": self._namespace, "labels": labels},
             "binaryData": {"entries": base64.b64encode(part).decode()},
         }
+
+
+def ensure_namespace(connection: Connection, name: str) -> bool:
+    """Create a namespace where it is missing; tells whether it was. It stays nobody's: no App owns it."""
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    try:
+        objects.create(connection, NAMESPACES, "", body, manager="trimtab")
+    except ApiError as error:
+        if error.status != 409:
+            raise
+        return False
+    return True
 
 
 def keyed_digest(key: bytes, text: bytes) -> str:

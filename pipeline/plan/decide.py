@@ -40,6 +40,11 @@ class Leave:
     verdict: Verdict
     reason: str
 
+    @property
+    def first(self) -> bool:
+        """Whether it goes before the apply, because it blocks its successor (`trimtab.dev/prune: "first"`)."""
+        return self.verdict is Verdict.PRUNE and self.live is not None and self.live.prune == "first"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -65,9 +70,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the App says about deciding. `approved`: the digest a person approved; `approve_all`: `--yes`."""
+    """What the App says about deciding. `approved`: the digest a person approved; `approve_all`: `--yes`.
+
+    `release`: the App goes and its objects stay, so nothing is deleted.
+    """
 
     prune: Prune = Prune()
+    release: bool = False
     approved: str = ""
     approve_all: bool = False
 
@@ -109,7 +118,7 @@ def decide(
         if (entry.id.kind, entry.id.group, entry.id.name) in unplaced:
             survivors.append(entry)
         else:
-            leaves.append(_leave(entry, live, record.owner, discovery, rules.prune))
+            leaves.append(_leave(entry, live, record.owner, discovery, rules))
     leaves.sort(key=lambda leave: (-stage_of(leave.entry.id), leave.entry.id))
 
     digest = ""
@@ -169,7 +178,7 @@ def _send(wanted: Desired, entry: Entry | None, seen: LiveObject | None, owner: 
     return Send(wanted, uid, entry, seen, reason, force=bool(uid) and seen is not None and seen.is_ours(owner))
 
 
-def _leave(entry: Entry, live: Live, owner: str, discovery: Discovery, prune: Prune) -> Leave:
+def _leave(entry: Entry, live: Live, owner: str, discovery: Discovery, rules: Rules) -> Leave:
     resource = discovery.find(entry.id.kind, entry.id.group, entry.version)
     seen = live.get(entry.id)
     if resource is None:
@@ -178,7 +187,9 @@ def _leave(entry: Entry, live: Live, owner: str, discovery: Discovery, prune: Pr
         return Leave(entry, seen, None, Verdict.FORGET, "its kind is gone from the cluster, and its objects with it")
     if entry.standing is Standing.PENDING and seen is None and not entry.uid and resource not in live.unlisted:
         return Leave(entry, None, resource, Verdict.FORGET, "it was never created")
-    candidate = Candidate(entry, seen, owner, prune, unlisted=live.unlisted.get(resource, ""))
+    if rules.release:
+        return Leave(entry, seen, resource, Verdict.RELEASE, "the App goes and its objects stay")
+    candidate = Candidate(entry, seen, owner, rules.prune, unlisted=live.unlisted.get(resource, ""))
     verdict, reason = judge(candidate)
     return Leave(entry, seen, resource, verdict, reason)
 

@@ -1,0 +1,73 @@
+"""`trimtab apply`: the whole road for one folder or App file, in this process, without a controller."""
+
+from typing import Annotated
+
+import typer
+
+from pipeline.cli import options as opt
+from pipeline.cli.output import Format, Shown, show_result, warnings
+from pipeline.cli.stopping import stop_on_signals
+from pipeline.errors import InputError
+from pipeline.rendering import capabilities_of, left_out, render_app
+from pipeline.sync import Target, sync
+from renderers.api import Rendered
+
+
+def register(program: typer.Typer) -> None:
+    """Add the command."""
+    program.command("apply")(apply)
+
+
+def apply(  # noqa: PLR0913 - one for each flag
+    path: opt.PathArgument = None,
+    file: opt.FileOption = None,
+    name: opt.NameOption = "",
+    namespace: opt.TargetNamespace = "",
+    create_namespace: opt.CreateNamespace = False,  # noqa: FBT002 - a flag, as are those below
+    renderer: opt.Renderer = "",
+    recursive: opt.Recursive = True,  # noqa: FBT002
+    release_name: opt.ReleaseName = "",
+    values: opt.Values = None,
+    set_: opt.SetValues = None,
+    set_string: opt.SetStrings = None,
+    kube_version: opt.KubeVersion = "",
+    api_versions: opt.ApiVersions = None,
+    include_crds: opt.IncludeCrds = True,  # noqa: FBT002
+    enable_helm: opt.EnableHelm = False,  # noqa: FBT002
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve what the guard would hold.")] = False,  # noqa: FBT002
+    no_wait: opt.NoWait = False,  # noqa: FBT002
+    timeout: opt.Timeout = "",
+    allow_empty: opt.AllowEmpty = False,  # noqa: FBT002
+    conflicts: opt.Conflicts = "",
+    adopt_from: opt.AdoptFrom = None,
+    prune_guard: opt.PruneGuard = "",
+    inventory_namespace: opt.InventoryNamespace = opt.DEFAULT_NAMESPACE,
+    kubeconfig: opt.Kubeconfig = None,
+    context: opt.Context = "",
+    output: Annotated[Format, typer.Option("--output", "-o", help="table, json or yaml.")] = Format.TABLE,
+) -> int:
+    """Make the cluster equal to what a folder renders to: apply, wait until it is ready, prune what left."""
+    if path is not None and file is None and not name:
+        raise InputError("an App needs a name", hint="add --name NAME: the inventory is kept under it")
+    rendering = opt.Rendering(
+        renderer, recursive, release_name, tuple(values or ()), tuple(set_ or ()), tuple(set_string or ()),
+        kube_version, tuple(api_versions or ()), include_crds, enable_helm,
+    )  # fmt: skip
+    with opt.choose(path, file, name, namespace) as chosen, stop_on_signals() as stop:
+        app = opt.applied_spec(
+            chosen.app, allow_empty=allow_empty, conflicts=conflicts, adopt_from=adopt_from or [],
+            prune_guard=prune_guard, no_wait=no_wait, timeout=timeout, create_namespace=create_namespace,
+        )  # fmt: skip
+        session = opt.connect(kubeconfig, context)
+        store = opt.store_of(session, inventory_namespace, app)
+
+        def render() -> Rendered:
+            rendered = render_app(app, chosen.checkout, rendering.options(capabilities_of(session)))
+            warnings((*rendered.warnings, *left_out(rendered)))
+            return rendered
+
+        with Shown(quiet=output is not Format.TABLE) as shown:
+            target = Target(session, store, shown, stop, approve_all=yes)
+            result = sync(app, chosen.checkout, render, target)
+    show_result(result, output)
+    return result.exit_code

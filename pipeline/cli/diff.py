@@ -1,0 +1,86 @@
+"""`trimtab diff`: what an apply would change, by dry-run; changes nothing."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pipeline.apply.preview import Difference, preview
+from pipeline.cli import options as opt
+from pipeline.cli.output import Format, emit, warn, warnings
+from pipeline.cli.render import default_name
+from pipeline.errors import TrimtabError
+from pipeline.plan.model import Action
+from pipeline.planning import make_plan
+from pipeline.rendering import capabilities_of, left_out, render_app
+
+_ERROR = 2
+
+
+def register(program: typer.Typer) -> None:
+    """Add the command."""
+    program.command("diff")(diff)
+
+
+def diff(  # noqa: PLR0913 - one for each flag
+    path: opt.PathArgument = None,
+    file: opt.FileOption = None,
+    name: opt.NameOption = "",
+    namespace: opt.TargetNamespace = "",
+    renderer: opt.Renderer = "",
+    recursive: opt.Recursive = True,  # noqa: FBT002 - a flag, as are those below
+    release_name: opt.ReleaseName = "",
+    values: opt.Values = None,
+    set_: opt.SetValues = None,
+    set_string: opt.SetStrings = None,
+    kube_version: opt.KubeVersion = "",
+    api_versions: opt.ApiVersions = None,
+    include_crds: opt.IncludeCrds = True,  # noqa: FBT002
+    enable_helm: opt.EnableHelm = False,  # noqa: FBT002
+    inventory_namespace: opt.InventoryNamespace = opt.DEFAULT_NAMESPACE,
+    kubeconfig: opt.Kubeconfig = None,
+    context: opt.Context = "",
+    output: Annotated[Format, typer.Option("--output", "-o", help="table (a unified diff), json or yaml.")] = (
+        Format.TABLE
+    ),
+) -> int:
+    """Show what an apply would change. Exits 0: nothing; 1: it differs; 2: an error."""
+    rendering = opt.Rendering(
+        renderer, recursive, release_name, tuple(values or ()), tuple(set_ or ()), tuple(set_string or ()),
+        kube_version, tuple(api_versions or ()), include_crds, enable_helm,
+    )  # fmt: skip
+    try:
+        with opt.choose(path, file, name or default_name(path, file), namespace) as chosen:
+            session = opt.connect(kubeconfig, context)
+            store = opt.store_of(session, inventory_namespace, chosen.app)
+            rendered = render_app(chosen.app, chosen.checkout, rendering.options(capabilities_of(session)))
+            planned = make_plan(chosen.app, rendered, session, store, read_only=True)
+            differences = list(preview(session.connection, planned.plan, planned.manager))
+    except TrimtabError as error:
+        # For a diff 1 means that something differs, so that no error may exit with it.
+        error.exit_code = _ERROR
+        raise
+    warnings((*rendered.warnings, *left_out(rendered), *planned.plan.warnings))
+    _show(differences, output)
+    if any(item.action in (Action.FAILED, Action.REFUSED) for item in differences):
+        return _ERROR
+    return 1 if differences else 0
+
+
+def _show(differences: list[Difference], output: Format) -> None:
+    if output is not Format.TABLE:
+        emit(
+            [
+                {"id": str(item.id), "action": str(item.action), "message": item.message, "diff": item.text}
+                for item in differences
+            ],
+            output,
+        )
+        return
+    for item in differences:
+        if item.action in (Action.FAILED, Action.REFUSED):
+            warn(f"error: {item.id}: {item.message}")
+        elif item.text:
+            sys.stdout.write(item.text)
+        else:
+            sys.stdout.write(f"{item.action}: {item.id}: {item.message}\n")

@@ -1,0 +1,64 @@
+"""The command `trimtab`: collects the commands, and turns every error into one message and an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+import typer
+
+from pipeline.cli import apply, approve, delete, diff, doctor, render, run as run_command, status, version
+from pipeline.cli.output import error_text, warn
+from pipeline.errors import TrimtabError
+
+_HELP = """Keeps a Kubernetes cluster on the course that git sets: renders first, then applies.
+
+Exit codes: 0 done; 1 failed (diff: differs); 2 bad usage or input, nothing changed (diff: any error);
+3 held, approval needed; 4 some objects failed, others were applied; 5 cluster or source out of reach;
+130 interrupted.
+"""
+
+
+def _program() -> typer.Typer:
+    program = typer.Typer(
+        name="trimtab", help=_HELP, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )  # fmt: skip
+    for module in (render, diff, apply, run_command, status, approve, delete, doctor, version):
+        module.register(program)
+    return program
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line with these arguments (without the program's name); returns the exit code."""
+    command = typer.main.get_command(_program())
+    try:
+        result = command.main(args=list(arguments), prog_name="trimtab", standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        warn("interrupted")
+        return 130
+    except KeyboardInterrupt:
+        warn("interrupted")
+        return 130
+    except BrokenPipeError:
+        # Whoever read standard output has gone (`| head`); nothing more can be said there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except TrimtabError as error:
+        warn(error_text(error))
+        return error.exit_code
+    except Exception as error:
+        # Nothing that a user gives should come here; when it does, the last line of defence is still one message.
+        if os.environ.get("TRIMTAB_DEBUG"):
+            raise
+        warn(
+            f"error: a defect in trimtab: {type(error).__name__}: {error}\n"
+            "  → please report it with the output of the same command under TRIMTAB_DEBUG=1"
+        )
+        return 1
+    return result if isinstance(result, int) else 0

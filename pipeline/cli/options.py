@@ -1,0 +1,237 @@
+"""The options that several commands share, and how they become an App, a checkout and a connection."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import msgspec
+import typer
+
+from pipeline.app import (
+    DEFAULT_NAMESPACE, Adopt, App, Guard, Metadata, Prune, Spec, Target as AppTarget, Wait, check, load_app_file,
+    parse_duration,
+)  # fmt: skip
+from pipeline.cluster.connection import Connection
+from pipeline.cluster.session import Session
+from pipeline.errors import InputError
+from pipeline.inventory.store import Store
+from pipeline.source.checkout import Checkout
+from pipeline.source.local import local_checkout
+from pipeline.source.mirror import Mirrors, default_cache
+from renderers.api import DEFAULT_KUBE_VERSION, Capabilities, HelmOptions, KustomizeOptions
+from renderers.tree import RenderOptions
+
+PathArgument = Annotated[
+    Path | None, typer.Argument(help="A folder: in a git checkout or not. Nothing in it is written.")
+]
+FileOption = Annotated[
+    Path | None, typer.Option("--file", "-f", help="An App as a YAML file (apiVersion trimtab.dev/v1alpha1).")
+]
+NameOption = Annotated[str, typer.Option("--name", help="The App's name.")]
+Renderer = Annotated[
+    str, typer.Option(help="yaml, kustomize or helm; without it the folder's files decide.", metavar="RENDERER")
+]
+Recursive = Annotated[bool, typer.Option("--recursive/--no-recursive", help="Also folders below the given one.")]
+ReleaseName = Annotated[str, typer.Option(help="Helm's release name; default: the App's name, or the folder's.")]
+TargetNamespace = Annotated[
+    str, typer.Option("--namespace", "-n", help="The namespace of objects that name none; Helm's release namespace.")
+]
+Values = Annotated[
+    list[Path] | None, typer.Option("--values", help="Helm values file, relative to here. Repeatable; the last wins.")
+]
+SetValues = Annotated[list[str] | None, typer.Option("--set", help="Helm value K=V. Repeatable.", metavar="K=V")]
+SetStrings = Annotated[
+    list[str] | None, typer.Option("--set-string", help="Helm value K=V, V as text. Repeatable.", metavar="K=V")
+]
+KubeVersion = Annotated[str, typer.Option(help="Kubernetes version that charts see; default: the cluster's.")]
+ApiVersions = Annotated[
+    list[str] | None, typer.Option("--api-versions", help="API version that charts see (apps/v1). Repeatable.")
+]
+IncludeCrds = Annotated[bool, typer.Option("--include-crds/--no-include-crds", help="The chart's crds/ folder too.")]
+EnableHelm = Annotated[bool, typer.Option("--enable-helm", help="Allow helmCharts in kustomizations.")]
+Kubeconfig = Annotated[Path | None, typer.Option(help="As for kubectl; default: KUBECONFIG, ~/.kube/config, the Pod's.")]
+Context = Annotated[str, typer.Option(help="The kubeconfig's context.")]
+InventoryNamespace = Annotated[
+    str, typer.Option(help="Where the inventory of every App is kept; created when it is missing.")
+]
+AppNamespace = Annotated[
+    str, typer.Option("--namespace", "-n", help="The App's own namespace; default: the inventory's.")
+]
+AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Accept that the whole App renders to nothing.")]
+Conflicts = Annotated[
+    str, typer.Option(help="Fields that somebody else set: take, yield (leave them) or fail.", metavar="POLICY")
+]
+AdoptFrom = Annotated[
+    list[str] | None,
+    typer.Option(help="Take over objects of helm, argocd, flux, kapp or kluctl. Repeatable.", metavar="DEPLOYER"),
+]
+PruneGuard = Annotated[
+    str, typer.Option(help="A prune of more than PERCENT of the App, of at least N objects, waits for approval.",
+                      metavar="PERCENT[,N]|off"),
+]  # fmt: skip
+CreateNamespace = Annotated[bool, typer.Option("--create-namespace", help="Create the target namespace.")]
+Timeout = Annotated[str, typer.Option(help="How long to wait for health (30s, 5m).")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for health; prune once all is applied.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """The options of `render`, as one value. `kube_version` empty: the cluster's, or the built-in default."""
+
+    renderer: str = ""
+    recursive: bool = True
+    release_name: str = ""
+    values: tuple[Path, ...] = ()
+    set: tuple[str, ...] = ()
+    set_string: tuple[str, ...] = ()
+    kube_version: str = ""
+    api_versions: tuple[str, ...] = ()
+    include_crds: bool = True
+    enable_helm: bool = False
+
+    def options(self, capabilities: Capabilities) -> RenderOptions:
+        """The same in the renderers' words; flags win over the capabilities of the cluster.
+
+        Raises InputError for a values file that is not there.
+        """
+        files = tuple(path.absolute() for path in self.values)
+        for path in files:
+            if not path.is_file():
+                raise InputError(f"the values file {path} does not exist", hint="--values is relative to where you are")
+        return RenderOptions(
+            renderer=self.renderer,
+            recursive=self.recursive,
+            capabilities=Capabilities(
+                self.kube_version or capabilities.kube_version, self.api_versions or capabilities.api_versions
+            ),
+            helm=HelmOptions(
+                release_name=self.release_name, value_files=files, set=self.set, set_string=self.set_string,
+                include_crds=self.include_crds,
+            ),
+            kustomize=KustomizeOptions(enable_helm=self.enable_helm),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a command works on: the App and its checkout."""
+
+    app: App
+    checkout: Checkout
+
+
+@contextmanager
+def choose(path: Path | None, file: Path | None, name: str, namespace: str) -> Iterator[Chosen]:
+    """The App of a path, of a file, or of both: then the path is the source, and the file says the rest.
+
+    Raises InputError when neither is given, or an App file without a source comes without a path.
+    """
+    if file is None and path is None:
+        raise InputError("nothing to work on", hint="give a folder, or an App file with -f app.yaml")
+    app = load_app_file(file) if file else None
+    if app is None:
+        app = App(Metadata(name=name or "app"), Spec(target=AppTarget(namespace=namespace or "default")))
+    else:
+        if name:
+            app = msgspec.structs.replace(app, metadata=msgspec.structs.replace(app.metadata, name=name))
+        if namespace:
+            target = msgspec.structs.replace(app.spec.target, namespace=namespace)
+            app = msgspec.structs.replace(app, spec=msgspec.structs.replace(app.spec, target=target))
+    if path is not None:
+        if app.spec.source is not None:
+            app = msgspec.structs.replace(app, spec=msgspec.structs.replace(app.spec, source=None))
+        check(app)
+        yield Chosen(app, local_checkout(path))
+        return
+    check(app)
+    if app.spec.source is None:
+        raise InputError(f"{file} names no source", hint="give spec.source.git.url, or a folder beside -f")
+    mirrors = Mirrors(default_cache())
+    git = app.spec.source.git
+    with mirrors.checked_out(git, mirrors.resolve(git)) as checkout:
+        yield Chosen(app, checkout)
+
+
+def applied_spec(  # noqa: PLR0913 - one for each flag of `apply`
+    app: App,
+    *,
+    allow_empty: bool,
+    conflicts: str,
+    adopt_from: list[str],
+    prune_guard: str,
+    no_wait: bool,
+    timeout: str,
+    create_namespace: bool,
+) -> App:
+    """The App with what flags say instead of its own spec; a flag that was not given changes nothing."""
+    spec = app.spec
+    prune = spec.prune
+    if allow_empty:
+        prune = msgspec.structs.replace(prune, allow_empty=True)
+    if prune_guard:
+        prune = msgspec.structs.replace(prune, guard=_guard(prune_guard, prune.guard))
+    wait = spec.wait
+    if timeout:
+        parse_duration(timeout, what="--timeout")
+        wait = msgspec.structs.replace(wait, timeout=timeout)
+    if no_wait:
+        wait = msgspec.structs.replace(wait, enabled=False)
+    changed = msgspec.structs.replace(
+        spec,
+        prune=prune,
+        wait=wait,
+        conflicts=_one_of("--conflicts", conflicts, ("take", "yield", "fail")) if conflicts else spec.conflicts,
+        adopt=Adopt(_deployers(adopt_from)) if adopt_from else spec.adopt,
+        target=msgspec.structs.replace(spec.target, create_namespace=True) if create_namespace else spec.target,
+    )
+    return msgspec.structs.replace(app, spec=changed)
+
+
+def connect(kubeconfig: Path | None, context: str) -> Session:
+    """A session with the cluster that the flags, or what kubectl would read, name."""
+    return Session(Connection.open(kubeconfig=kubeconfig, context=context))
+
+
+def store_of(session: Session, namespace: str, app: App | None = None) -> Store:
+    """The inventories; without the right to the default namespace, the App's target namespace has them."""
+    fallback = app.spec.target.namespace if app is not None and namespace == DEFAULT_NAMESPACE else ""
+    return Store(session.connection, namespace, fallback)
+
+
+def named(name: str, namespace: str, inventory_namespace: str) -> App:
+    """The App that a command names; its spec is only in the inventory."""
+    app = App(Metadata(name=name, namespace=namespace or inventory_namespace))
+    check(app)
+    return app
+
+
+def no_cluster() -> Capabilities:
+    """What charts see where no cluster is asked."""
+    return Capabilities(DEFAULT_KUBE_VERSION)
+
+
+def _guard(text: str, default: Guard) -> Guard:
+    if text == "off":
+        return Guard(percent=100, at_least=default.at_least)
+    percent, _, at_least = text.partition(",")
+    if not percent.isdigit() or int(percent) > 100 or (at_least and not at_least.isdigit()):
+        raise InputError(f"--prune-guard is {text!r}", hint="write PERCENT, PERCENT,N or off: --prune-guard 50,10")
+    return Guard(percent=int(percent), at_least=int(at_least) if at_least else default.at_least)
+
+
+def _one_of(flag: str, value: str, allowed: tuple[str, ...]) -> Literal["take", "yield", "fail"]:
+    if value not in allowed:
+        raise InputError(f"{flag} is {value!r}", hint=f"choose one of {', '.join(allowed)}")
+    return cast("Literal['take', 'yield', 'fail']", value)
+
+
+def _deployers(names: list[str]) -> tuple[Literal["helm", "argocd", "flux", "kapp", "kluctl"], ...]:
+    allowed = ("helm", "argocd", "flux", "kapp", "kluctl")
+    for name in names:
+        if name not in allowed:
+            raise InputError(f"--adopt-from is {name!r}", hint=f"choose among {', '.join(allowed)}")
+    return cast("tuple[Literal['helm', 'argocd', 'flux', 'kapp', 'kluctl'], ...]", tuple(names))
+
+

@@ -1,0 +1,140 @@
+"""From rendered manifests to a plan: reads what the decision needs of the cluster, as one value, and decides."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pipeline.app import App
+from pipeline.cluster.discovery import Resource
+from pipeline.cluster.errors import ApiError
+from pipeline.cluster.session import Session
+from pipeline.errors import InputError
+from pipeline.inventory.claim import Opened, open_inventory
+from pipeline.inventory.live import Live, read_live
+from pipeline.inventory.names import app_label, field_manager, selector
+from pipeline.inventory.record import Record
+from pipeline.inventory.store import Store, keyed_digest
+from pipeline.plan.decide import Plan, Rules, decide
+from pipeline.plan.model import Change
+from pipeline.plan.prepare import Desired, Marks, prepare, resolve
+from renderers.api import Rendered
+from renderers.manifest import ManifestSet, ObjectId
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan with what carrying it out needs: the inventory as it was opened, the manager, the set's resources."""
+
+    plan: Plan
+    opened: Opened
+    manager: str
+    desired: tuple[Desired, ...]
+
+    @property
+    def settled(self) -> bool:
+        """Nothing to do, and nothing that the last turn left to be seen to: such a sync claims and writes nothing."""
+        record = self.opened.record
+        waits = record.held or self.plan.held_digest or self.plan.failed
+        return self.plan.empty and not waits and (record.outcome.ok or not record.entries)
+
+    @property
+    def resources(self) -> Mapping[ObjectId, Resource]:
+        """The resource of each object of the set."""
+        return {item.id: item.resource for item in self.desired}
+
+
+def make_plan(
+    app: App,
+    rendered: Rendered,
+    session: Session,
+    store: Store,
+    *,
+    approve_all: bool = False,
+    read_only: bool = False,
+    release: bool = False,
+) -> Planned:
+    """Decide one sync of the App. Writes nothing, but for the key of Secrets' digests where there is none yet.
+
+    `approve_all` is `--yes`; `read_only`: not even the key; `release`: delete nothing that is in the way. Raises InputError for a set that
+    has become empty, ManifestError for two manifests of one object, InventoryError for a lost inventory that
+    cannot be rebuilt.
+    """
+    manifests, resources, failed, warnings = _resolve(app, rendered, session)
+    opened = open_inventory(session, store, app, set(resources.values()))
+    record = opened.record
+    if not rendered.manifests and record.entries and not app.spec.prune.allow_empty:
+        raise InputError(
+            f"App {app} renders to nothing, and {len(record.entries)} objects of it live: nothing was changed",
+            hint="if that is meant, use --allow-empty (prune.allowEmpty), or trimtab delete",
+        )
+    _check_namespace(app, store, manifests)
+    manager = field_manager(app, record.owner)
+    key_warnings: list[str] = []
+    desired = prepare(
+        manifests,
+        resources,
+        Marks(app_label(app), record.owner),
+        secret_digest=_secret_digest(store, key_warnings, create=not read_only),
+    )
+    live = Live(manager) if opened.fresh else _read_live(app, session, record, desired, manager)
+    rules = Rules(prune=app.spec.prune, release=release, approved=record.approved, approve_all=approve_all)
+    unlisted = tuple(f"{kind.kind} could not be listed: {why}" for kind, why in live.unlisted.items())
+    plan = decide(
+        desired, record, live, session.discovery, rules,
+        failed=failed, warnings=(*opened.warnings, *warnings, *unlisted, *key_warnings),
+    )  # fmt: skip
+    return Planned(plan, opened, manager, desired)
+
+
+def _resolve(
+    app: App, rendered: Rendered, session: Session
+) -> tuple[ManifestSet, dict[ObjectId, Resource], tuple[Change, ...], tuple[str, ...]]:
+    crds = [manifest.data for manifest in rendered.manifests if manifest.id.kind == "CustomResourceDefinition"]
+    resolved = resolve(rendered.manifests, session.discovery.with_crds(crds), app.spec.target.namespace)
+    # A long-lived process may not have seen a CRD that came since.
+    if resolved[2] and session.renew_discovery():
+        resolved = resolve(rendered.manifests, session.discovery.with_crds(crds), app.spec.target.namespace)
+    return resolved
+
+
+def _read_live(app: App, session: Session, record: Record, desired: tuple[Desired, ...], manager: str) -> Live:
+    wanted: dict[Resource, set[str]] = {}
+    for item in desired:
+        wanted.setdefault(item.resource, set()).add(item.id.namespace)
+    for entry in record.entries.values():
+        resource = session.discovery.find(entry.id.kind, entry.id.group, entry.version)
+        if resource is not None and "list" in resource.verbs:
+            wanted.setdefault(resource, set()).add(entry.id.namespace)
+    known = {resource for resource in wanted if session.discovery.find(resource.kind, resource.group) is not None}
+    expected = {object_id: entry.fingerprint for object_id, entry in record.entries.items()}
+    return read_live(
+        session.connection, {resource: wanted[resource] for resource in known},
+        selector=selector(app), manager=manager, expected=expected,
+    )  # fmt: skip
+
+
+def _check_namespace(app: App, store: Store, manifests: ManifestSet) -> None:
+    """An inventory inside a namespace that the App itself owns would go with it."""
+    holder = ObjectId(kind="Namespace", group="", namespace="", name=store.namespace)
+    if holder in manifests:
+        raise InputError(
+            f"App {app} contains the namespace {store.namespace}, which its own inventory is kept in",
+            hint="choose another one with --inventory-namespace",
+        )
+
+
+def _secret_digest(store: Store, warnings: list[str], *, create: bool) -> Callable[[bytes], str]:
+    """Digests of Secrets with the installation's key, which is read when the first Secret needs it."""
+    keys: list[bytes] = []
+
+    def digest(body: bytes) -> str:
+        if not keys:
+            try:
+                keys.append(store.hash_key(create=create))
+            except ApiError as error:
+                if not error.forbidden:
+                    raise
+                keys.append(b"")
+                warnings.append(f"Secrets are sent at every sync: their digests need a key, and {error.message}")
+        return keyed_digest(keys[0], body) if keys[0] else ""
+
+    return digest
