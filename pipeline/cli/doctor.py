@@ -1,0 +1,95 @@
+"""`trimtab doctor`: whether everything that a sync needs is there, and what to do about what is not."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from pipeline.cli import options as opt
+from pipeline.cli.output import Format, emit, out
+from pipeline.cli.packages import check_packages
+from pipeline.cluster.session import Session
+from pipeline.errors import TrimtabError
+from pipeline.source.mirror import git_version
+from renderers.tool import tool_version
+
+#: What a GitOps account usually has, as (verb, group, resource).
+_RIGHTS = (("patch", "*", "*"), ("list", "*", "*"), ("delete", "*", "*"), ("create", "", "configmaps"))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `needed`: a sync cannot do without it."""
+
+    what: str
+    ok: bool
+    detail: str
+    needed: bool = True
+
+
+def register(program: typer.Typer) -> None:
+    """Add the command."""
+    program.command("doctor")(doctor)
+
+
+def doctor(
+    inventory_namespace: opt.InventoryNamespace = opt.DEFAULT_NAMESPACE,
+    kubeconfig: opt.Kubeconfig = None,
+    context: opt.Context = "",
+    output: Annotated[Format, typer.Option("--output", "-o", help="table, json or yaml.")] = Format.TABLE,
+) -> int:
+    """Look at git, helm, kustomize, the cluster, permissions and packages. Exits 1 when something needed is missing."""
+    findings = list(_findings(lambda: opt.connect(kubeconfig, context), inventory_namespace))
+    if output is Format.TABLE:
+        for finding in findings:
+            mark = "ok  " if finding.ok else ("FAIL" if finding.needed else "note")
+            out().print(f"{mark} {finding.what + ':':<13}{finding.detail}", markup=False)
+    else:
+        emit([{"what": f.what, "ok": f.ok, "needed": f.needed, "detail": f.detail} for f in findings], output)
+    return 0 if all(finding.ok for finding in findings if finding.needed) else 1
+
+
+def _findings(connect: Callable[[], Session], namespace: str) -> Iterator[Finding]:
+    yield _try("packages", lambda: check_packages() or "pipeline and renderers are trimtab's own")
+    yield _try("git", git_version)
+    yield _try("helm", lambda: tool_version("helm"))
+    yield _try("kustomize", lambda: tool_version("kustomize"))
+    try:
+        session = connect()
+        yield Finding("cluster", ok=True, detail=f"{session.connection.server} {session.version}")
+    except TrimtabError as error:
+        yield Finding("cluster", ok=False, detail=str(error))
+        return
+    for verb, group, resource in _RIGHTS:
+        look = partial(_may, session, verb, group, resource, namespace)
+        # An account with less may still serve the Apps that need no more.
+        yield _try("permission", look, needed=False)
+
+
+def _try(what: str, look: Callable[[], str], *, needed: bool = True) -> Finding:
+    try:
+        return Finding(what, ok=True, detail=look(), needed=needed)
+    except TrimtabError as error:
+        return Finding(what, ok=False, detail=str(error), needed=needed)
+
+
+def _may(session: Session, verb: str, group: str, resource: str, namespace: str) -> str:
+    """Ask the API server about ourselves (SelfSubjectAccessReview)."""
+    where = namespace if resource == "configmaps" else ""
+    text = f"{verb} {'anything' if resource == '*' else resource}" + (f" in {where}" if where else " anywhere")
+    attributes = {"verb": verb, "group": group, "resource": resource, "namespace": where}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    answer = session.connection.call(
+        "POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+        body=json.dumps(review).encode(), content_type="application/json",
+    )  # fmt: skip
+    if answer["status"].get("allowed"):
+        return f"may {text}"
+    raise TrimtabError(f"may not {text}", hint="bind a role that allows it, or keep Apps to what the account may do")

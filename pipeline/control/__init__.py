@@ -1,0 +1,1 @@
+"""What keeps an App in sync over time."""

@@ -1,0 +1,103 @@
+"""Follows one App's repository: polls for commits, syncs, repairs at each interval, until it is told to stop."""
+
+import threading
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pipeline.app import App, GitSource
+from pipeline.cluster.session import Session
+from pipeline.errors import TrimtabError
+from pipeline.inventory.store import Store
+from pipeline.rendering import capabilities_of, left_out, render_app
+from pipeline.result import SyncResult
+from pipeline.source.checkout import Checkout
+from pipeline.source.mirror import Mirrors
+from pipeline.sync import Target, sync
+from renderers.api import Capabilities, Rendered
+from renderers.tree import RenderOptions
+
+
+class Log(Protocol):
+    """Who is told what happens."""
+
+    def synced(self, result: SyncResult) -> None:
+        """A sync ended."""
+        ...
+
+    def failed(self, error: TrimtabError) -> None:
+        """A poll or a sync could not be done; the last state stays."""
+        ...
+
+    def warned(self, text: str) -> None:
+        """A warning of a render."""
+        ...
+
+
+@dataclass(eq=False)
+class Follower:
+    """One App, one repository, one cluster. `interval` is in seconds, between two polls and between two syncs.
+
+    A poll that finds another commit ends the waiting of the sync under way, so that a fix supersedes what it fixes.
+    """
+
+    app: App
+    git: GitSource
+    mirrors: Mirrors
+    session: Session
+    store: Store
+    log: Log
+    interval: float
+    stop: threading.Event
+    _wanted: str = ""
+    _superseded: threading.Event = field(default_factory=threading.Event)
+    _rendered: tuple[str, Capabilities, Rendered] | None = None
+
+    def run(self) -> None:
+        """Poll and sync until `stop` is set; a sync under way then ends cleanly."""
+        poller = threading.Thread(target=self._poll, name="poll", daemon=True)
+        poller.start()
+        while not self.stop.is_set():
+            # Cleared before the commit is read: what the poller finds after that is seen at the latest next time.
+            self._superseded.clear()
+            commit = self._wanted
+            if commit:
+                try:
+                    self.log.synced(self._sync(commit))
+                except TrimtabError as error:
+                    self.log.failed(error)
+            self._superseded.wait(self.interval)
+        poller.join(timeout=1.0)
+
+    def once(self) -> SyncResult:
+        """One poll and one sync. Raises TrimtabError."""
+        return self._sync(self.mirrors.resolve(self.git))
+
+    def _poll(self) -> None:
+        while not self.stop.is_set():
+            try:
+                commit = self.mirrors.resolve(self.git)
+            except TrimtabError as error:
+                self.log.failed(error)
+            else:
+                if commit != self._wanted:
+                    self._wanted = commit
+                    self._superseded.set()
+            self.stop.wait(self.interval)
+        self._superseded.set()
+
+    def _sync(self, commit: str) -> SyncResult:
+        target = Target(self.session, self.store, stop=self._superseded)
+        git = self.git
+        with self.mirrors.checked_out(git, commit) as checkout:
+            return sync(self.app, checkout, lambda: self._render(checkout), target)
+
+    def _render(self, checkout: Checkout) -> Rendered:
+        """The same commit for the same cluster renders to the same; only a new one is rendered anew."""
+        capabilities = capabilities_of(self.session)
+        if self._rendered is not None and self._rendered[:2] == (checkout.commit, capabilities):
+            return self._rendered[2]
+        rendered = render_app(self.app, checkout, RenderOptions(capabilities=capabilities))
+        for text in (*rendered.warnings, *left_out(rendered)):
+            self.log.warned(text)
+        self._rendered = (checkout.commit, capabilities, rendered)
+        return rendered
