@@ -40,8 +40,12 @@ class Access:
     connections, because to load CA certificates takes longer than many requests.
     """
 
-    def __init__(self, configuration: Configuration, impersonation: tuple[tuple[str, str], ...] = ()) -> None:
-        """Read what the loader put into `configuration`. Raises ClusterUnreachableError for what is not supported."""
+    def __init__(self, configuration: Configuration, *, proxy_url: str = "", impersonation: str = "") -> None:
+        """Read what the loader put into `configuration`.
+
+        `proxy_url` is the kubeconfig's own, `impersonation` header lines. Raises ClusterUnreachableError for a proxy
+        that is not supported, OSError for certificates that cannot be used.
+        """
         url = urlsplit(str(configuration.host))
         self.host = url.hostname or ""
         self.port = url.port or (443 if url.scheme == "https" else 80)
@@ -49,19 +53,24 @@ class Access:
         self.server = url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
         self.server_name = configuration.tls_server_name or self.host
         self.tls = _tls(configuration) if url.scheme == "https" else None
-        self.proxy = _proxy(configuration)
+        self.proxy = _proxy(proxy_url or _proxy_from_environment(configuration))
         self._impersonation = impersonation
         self._configuration = configuration
         self._lock = threading.Lock()
 
-    def headers(self) -> tuple[tuple[str, str], ...]:
-        """Authorization (and impersonation) headers of one request; refreshed where they expired.
+    def credentials(self) -> str:
+        """The header lines that say who we are, each with its CRLF; refreshed where they expired.
 
         Raises ClusterUnreachableError when a plug-in cannot refresh them.
         """
         with self._lock, _own_errors("the credentials cannot be refreshed"):
             key = self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
-        return (("Authorization", key), *self._impersonation) if key else self._impersonation
+        return header("Authorization", key) + self._impersonation if key else self._impersonation
+
+
+def header(name: str, value: str) -> str:
+    """One header line. White space within becomes one space: a token's file may end in a newline."""
+    return f"{name}: {' '.join(value.split())}\r\n"
 
 
 def load_access(kubeconfig: Path | None, context: str) -> Access:
@@ -80,8 +89,16 @@ def load_access(kubeconfig: Path | None, context: str) -> Access:
         return _in_cluster(paths)
     wanted = context or _current_context(merged)
     if wanted not in contexts:
-        what = f"the kubeconfig {paths} has no context {wanted!r}" if wanted else f"{paths} has no current-context"
-        hint = f"choose one with --context: {', '.join(contexts)}" if contexts else "give a kubeconfig that has it"
+        what = (
+            f"the kubeconfig {paths} has no context {wanted!r}"
+            if wanted
+            else f"{paths} has no current-context"
+        )
+        hint = (
+            f"choose one with --context: {', '.join(contexts)}"
+            if contexts
+            else "give a kubeconfig that has it"
+        )
         raise InputError(what, hint=hint)
     return _from_kubeconfig(merged, wanted, paths)
 
@@ -95,14 +112,20 @@ def _from_kubeconfig(merged: KubeConfigMerger, context: str, paths: str) -> Acce
         _captured_log() as complaints,
     ):
         loader = KubeConfigLoader(
-            merged.config, context, config_base_path=None, config_persister=merged.save_changes, temp_file_path=folder
+            merged.config,
+            context,
+            config_base_path=None,
+            config_persister=merged.save_changes,
+            temp_file_path=folder,
         )
         loader.load_and_set(configuration)
         user = _user(merged, context)
         if "exec" in user and not configuration.api_key and not configuration.cert_file:
             # The loader logs what a plug-in did wrong, and goes on without credentials.
             raise ConfigException(f"plug-in {user['exec'].get('command')}: {'; '.join(complaints)}")
-        return Access(configuration, _impersonation(user))
+        return Access(
+            configuration, proxy_url=getattr(loader, "proxy", ""), impersonation=_impersonation(user)
+        )
 
 
 def _in_cluster(paths: str) -> Access:
@@ -134,17 +157,24 @@ def _tls(configuration: Configuration) -> ssl.SSLContext:
     return tls
 
 
-def _proxy(configuration: Configuration) -> Proxy | None:
-    """The kubeconfig's proxy-url, else HTTPS_PROXY; NO_PROXY is honoured, and this machine needs no proxy (as Go)."""
+def _proxy_from_environment(configuration: Configuration) -> str:
+    """HTTPS_PROXY, but where NO_PROXY or (as for Go) this machine itself is meant."""
     server = str(configuration.host)
     host = urlsplit(server).hostname or ""
-    local = host == "localhost" or host == "::1" or host.startswith("127.")
-    if not configuration.proxy or local or should_bypass_proxies(server, configuration.no_proxy or ""):
+    local = host in ("localhost", "::1") or host.startswith("127.")
+    if local or should_bypass_proxies(server, configuration.no_proxy or ""):
+        return ""
+    return str(configuration.proxy or "")
+
+
+def _proxy(proxy: str) -> Proxy | None:
+    if not proxy:
         return None
-    url = urlsplit(configuration.proxy)
+    url = urlsplit(proxy)
     if url.scheme != "http" or not url.hostname:
         raise ClusterUnreachableError(
-            f"a proxy of the form {url.scheme}:// is not supported", hint="use an http:// proxy, or set NO_PROXY"
+            f"a proxy of the form {url.scheme}:// is not supported",
+            hint="use an http:// proxy, or set NO_PROXY",
         )
     return Proxy(url.hostname, url.port or 80, _basic(url))
 
@@ -157,7 +187,11 @@ def _basic(url: SplitResult) -> str:
 
 
 def _names(merged: KubeConfigMerger, section: str) -> list[str]:
-    return [item["name"] for item in merged.config[section]] if merged.config and len(merged.config[section]) else []
+    return (
+        [item["name"] for item in merged.config[section]]
+        if merged.config and len(merged.config[section])
+        else []
+    )
 
 
 def _current_context(merged: KubeConfigMerger) -> str:
@@ -174,17 +208,15 @@ def _user(merged: KubeConfigMerger, context: str) -> dict[str, Any]:
     return dict(found["user"].value) if found is not None and found.safe_get("user") else {}
 
 
-def _impersonation(user: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """The loader leaves impersonation out, and then more would be allowed than the person meant."""
-    if not user.get("as"):
-        return ()
-    headers = [("Impersonate-User", str(user["as"]))]
+def _impersonation(user: dict[str, Any]) -> str:
+    """Header lines; the loader leaves impersonation out, and then more would be allowed than the person meant."""
+    lines = [header("Impersonate-User", str(user["as"]))] if user.get("as") else []
     if user.get("as-uid"):
-        headers.append(("Impersonate-Uid", str(user["as-uid"])))
-    headers += [("Impersonate-Group", str(group)) for group in user.get("as-groups") or ()]
+        lines.append(header("Impersonate-Uid", str(user["as-uid"])))
+    lines += [header("Impersonate-Group", str(group)) for group in user.get("as-groups") or ()]
     for key, values in (user.get("as-user-extra") or {}).items():
-        headers += [(f"Impersonate-Extra-{quote(key, safe='')}", str(value)) for value in values]
-    return tuple(headers)
+        lines += [header(f"Impersonate-Extra-{quote(key, safe='')}", str(value)) for value in values]
+    return "".join(lines)
 
 
 @contextlib.contextmanager
@@ -196,7 +228,9 @@ def _own_errors(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         cause = " ".join(str(error).partition("{")[0].split()) or type(error).__name__
-        raise ClusterUnreachableError(f"{what}: {cause}", hint="see what `kubectl version` says of it") from error
+        raise ClusterUnreachableError(
+            f"{what}: {cause}", hint="see what `kubectl version` says of it"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -4,11 +4,13 @@
 header parser costs as much CPU as all the rest of a request.
 """
 
+import contextlib
 import http.client
 import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipeline.cluster.access import Access
 
@@ -28,17 +30,18 @@ class Response:
     body: bytes
 
 
-class _Connector(http.client.HTTPSConnection):
-    """TLS with another server name than the host's, where the kubeconfig says so."""
+class Request(NamedTuple):
+    """One request, the credentials aside. `target` (path and query) is escaped, `headers` lines end in CRLF.
 
-    def __init__(self, access: Access, host: str, port: int) -> None:
-        super().__init__(host, port, timeout=_CONNECT_TIMEOUT, context=access.tls)
-        self._access = access
+    `verb` is the API server's word for it, `timeout` (seconds) is for each wait on the socket.
+    """
 
-    def connect(self) -> None:
-        http.client.HTTPConnection.connect(self)
-        if self._access.tls is not None:
-            self.sock = self._access.tls.wrap_socket(self.sock, server_hostname=self._access.server_name)
+    verb: str
+    method: str
+    target: str
+    headers: str
+    body: bytes | None
+    timeout: float
 
 
 class Wire:
@@ -50,66 +53,52 @@ class Wire:
 
     def __init__(self, access: Access) -> None:
         """Connect. Raises OSError."""
-        proxy, name = access.proxy, f"[{access.host}]" if ":" in access.host else access.host
-        self._head = f"Host: {name}:{access.port}\r\n"
+        name = f"[{access.host}]" if ":" in access.host else access.host
+        self._host = f"Host: {name}:{access.port}\r\n"
+        self.access = access
         self._prefix = access.prefix
-        connector = _Connector(access, *((proxy.host, proxy.port) if proxy else (access.host, access.port)))
-        if proxy is not None:
-            secret = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
-            connector.set_tunnel(access.host, access.port, secret)
-        try:
-            connector.connect()
-        except http.client.HTTPException as error:
-            raise ConnectionError(f"the proxy gave no connection: {error}") from error
-        self._sock: socket.socket = connector.sock
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in _KEEPALIVE:
-            self._sock.setsockopt(socket.IPPROTO_TCP, option, value)
+        self._sock = _connect(access)
         self._reader = self._sock.makefile("rb")
+        self._keeps = self.reusable = True
         self.kept = self.answered = False
-        self.reusable = True
         self.used = time.monotonic()
 
-    def exchange(self, method: str, path: str, headers: str, body: bytes | None, timeout: float) -> Response:
-        """Send a request and read the whole answer. `headers` end each line with CRLF. Raises OSError."""
-        status, answer = self._send(method, path, headers, body, timeout)
-        content = b"".join(self._chunks(status, answer))
+    def exchange(self, request: Request, credentials: str) -> Response:
+        """Send a request and read the whole answer. `credentials` are header lines. Raises OSError."""
+        status, headers = self._send(request, credentials)
+        body = b"".join(self._chunks(status, headers))
         self.kept, self.used = True, time.monotonic()
-        return Response(status, answer, content)
+        return Response(status, headers, body)
 
-    def open(self, path: str, headers: str, timeout: float) -> Response | Iterator[bytes]:
-        """GET a stream: its lines as they come, or the whole answer where that is a failure. Raises OSError."""
-        status, answer = self._send("GET", path, headers, None, timeout)
-        if status == 200:
-            return self._lines(self._chunks(status, answer))
-        return Response(status, answer, b"".join(self._chunks(status, answer)))
+    def open(self, request: Request, credentials: str) -> Response | Iterator[bytes]:
+        """Send a request for a stream: its lines as they come, or the answer that is none. Raises OSError."""
+        status, headers = self._send(request, credentials)
+        chunks = self._chunks(status, headers)
+        return _lines(chunks) if status == 200 else Response(status, headers, b"".join(chunks))
 
     def abort(self) -> None:
         """End a read that blocks in another thread, at once; the socket stays open until its owner closes it."""
-        try:
+        with contextlib.suppress(OSError):
             # Not SSLSocket.shutdown, which takes the TLS state away under the reading thread.
             socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
-        except OSError:
-            pass  # The other side was faster.
 
     def close(self) -> None:
         """Close it for good."""
         self._reader.close()
         self._sock.close()
 
-    def _send(
-        self, method: str, path: str, headers: str, body: bytes | None, timeout: float
-    ) -> tuple[int, Mapping[str, str]]:
-        self.answered = False
-        self.reusable = False
-        self._sock.settimeout(timeout)
+    def _send(self, request: Request, credentials: str) -> tuple[int, Mapping[str, str]]:
+        self.answered = self.reusable = False
+        self._sock.settimeout(request.timeout)
+        body = request.body
         length = "" if body is None else f"Content-Length: {len(body)}\r\n"
-        head = f"{method} {self._prefix}{path} HTTP/1.1\r\n{self._head}{headers}{length}\r\n".encode()
-        try:
+        head = (
+            f"{request.method} {self._prefix}{request.target} HTTP/1.1\r\n"
+            f"{self._host}{credentials}{request.headers}{length}\r\n"
+        ).encode()
+        # A server that refuses a body for its size answers before it has read it, and closes.
+        with contextlib.suppress(ConnectionError):
             self._sock.sendall(head if body is None else head + body)
-        except ConnectionError:
-            # A server that refuses a body for its size answers before it has read it, and closes.
-            return self._status()
         return self._status()
 
     def _status(self) -> tuple[int, Mapping[str, str]]:
@@ -145,14 +134,6 @@ class Wire:
             return
         self.reusable = self._keeps
 
-    def _lines(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        rest = b""
-        for chunk in chunks:
-            *lines, rest = (rest + chunk).split(b"\n")
-            yield from filter(None, lines)
-        if rest:
-            yield rest
-
     def _chunk_size(self) -> int:
         try:
             return int(self._line().partition(b";")[0], 16)
@@ -170,3 +151,37 @@ class Wire:
         if len(data) != size:
             raise ConnectionResetError("the connection was closed in the middle of an answer")
         return data
+
+
+def _connect(access: Access) -> socket.socket:
+    """TCP, the proxy's tunnel, TLS."""
+    target = (access.host, access.port)
+    connector = http.client.HTTPConnection(
+        *((access.proxy.host, access.proxy.port) if access.proxy else target), timeout=_CONNECT_TIMEOUT
+    )
+    if access.proxy:
+        authorization = access.proxy.authorization
+        connector.set_tunnel(*target, {"Proxy-Authorization": authorization} if authorization else {})
+    try:
+        connector.connect()
+    except http.client.HTTPException as error:
+        connector.close()
+        raise ConnectionError(f"the proxy {connector.host} gave no connection") from error
+    sock: socket.socket = connector.sock
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+        return access.tls.wrap_socket(sock, server_hostname=access.server_name) if access.tls else sock
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from filter(None, lines)
+    if rest:
+        yield rest
