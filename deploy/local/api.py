@@ -19,8 +19,8 @@ class Client:
         """Whether a GET of this path succeeds."""
         return self._request("GET", path)[0] == http.HTTPStatus.OK
 
-    def has_node(self, name: str) -> bool:
-        """Create this Node; whether it is there now."""
+    def make_node(self, name: str) -> bool:
+        """Create this Node; whether that worked, now or before."""
         labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
         node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
         status, _ = self._request("POST", "/api/v1/nodes", json.dumps(node))

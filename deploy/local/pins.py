@@ -1,6 +1,7 @@
 """The programs that the local control plane and the tests use, and which versions fit.
 
-The versions are the ones in tools/*/go.mod; nothing else in the repository names one. Finding and building: tools.py.
+The versions are the ones in tools/*/go.mod; nothing else in the repository names one.
+Finding and building: tools.py.
 """
 
 import os
@@ -18,7 +19,7 @@ Version = tuple[int, int, int]
 class Tool:
     """One program: `module` names a folder of tools/ and `path` the Go module there whose version is the pin.
 
-    `exact` is how many leading numbers of a version must be the pin's for a program found elsewhere to do as well.
+    A program found elsewhere does as well when the first `exact` numbers of its version are those of the pin.
     """
 
     name: str
@@ -40,13 +41,14 @@ class Tool:
 
     @property
     def stamp(self) -> str:
-        """The linker's flags: no symbols, and the version, which a build from modules does not know of itself."""
+        """The linker's flags: no symbols, and the version, which a build from modules does not know."""
         return " ".join(["-s -w", *(f"-X {name}={value}" for name, value in _stamps(self).items())])
 
     def fits(self, program: Path) -> bool:
         """Whether the program at this path is of a version that can stand in for the pinned one."""
         found = _ask(program, self.ask)
-        return found is not None and found[: self.exact] == parse_version(self.version)[: self.exact]
+        wanted = parse_version(self.version)
+        return found is not None and wanted is not None and found[: self.exact] == wanted[: self.exact]
 
 
 def _kubernetes(name: str, ask: tuple[str, ...] = ("--version",)) -> Tool:

@@ -1,7 +1,7 @@
 """The components of a control plane: how each is started, and when the whole is ready.
 
-Only the API server can be reached, on 127.0.0.1 at a free port: etcd listens on sockets in the folder, the others on
-nothing. kwok stands in for the kubelets; stages.yaml says what it does.
+Only the API server can be reached, on 127.0.0.1 at a free port: etcd listens on sockets in the folder, the
+others on nothing. kwok stands in for the kubelets; stages.yaml says what it does.
 """
 
 import json
@@ -20,14 +20,14 @@ HERE = Path(__file__).resolve().parent
 NODES = ("node-1", "node-2", "node-3")
 START_SECONDS = 120.0  # far more than it takes, for a machine under load
 
-# Relative to the folder in which etcd and the API server run: the path of a socket may have 107 characters only.
+# Relative to the folder in which etcd and the API server run: a socket's path has at most 107 characters.
 _CLIENTS = "unix://localhost:1"
 _PEERS = "unix://localhost:2"
 
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """A running control plane, as its users need it; `tools` is a folder with all programs, `pids` are by name."""
+    """A running control plane, as its users need it; `tools` is the folder of programs, `pids` by name."""
 
     folder: Path
     url: str
@@ -52,8 +52,8 @@ class Starter:
         self._processes = processes
         self._audit_log = audit_log
         self._deadline = time.monotonic() + START_SECONDS
-        # Bound and never listening: holds the port for the API server, which shares it (SO_REUSEPORT), for as long
-        # as this object lives. Nobody can take it in between.
+        # Bound and never listening: holds the port for the API server, which shares it (SO_REUSEPORT), for as
+        # long as this object lives. Nobody can take it in between.
         self._port = socket.socket()
         self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self._port.bind(("127.0.0.1", 0))
@@ -66,7 +66,7 @@ class Starter:
         key = access.service_account_key
         certificates = self._folder / "certificates"
         ca = certificates / "apiserver.crt"
-        client = Client(url, ca=ca, token=access.tokens["admin"])
+        client = Client(url, ca=ca, token=access.tokens["simulated-nodes"])
 
         def kubeconfig(file: str, user: str) -> Path:
             return access.kubeconfig(self._folder / file, url=url, ca=ca, user=user)
@@ -125,7 +125,7 @@ class Starter:
             "--node-lease-duration-seconds=40",  # without a Lease a Node is declared lost after a minute
             "--cidr=10.64.0.0/12",
         )
-        self._until(lambda: all(client.has_node(name) for name in NODES), "kube-apiserver")
+        self._until(lambda: all(client.make_node(name) for name in NODES), "kube-apiserver")
         self._until(lambda: client.ready_nodes() == len(NODES), "kwok")
         # A namespace refuses Pods until its service account is there.
         account = "/api/v1/namespaces/default/serviceaccounts/default"
@@ -153,7 +153,9 @@ class Starter:
     def _run(self, name: str, *arguments: str) -> None:
         # HOME: nothing of the person's is read or written.
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self._folder)}
-        self._processes.start(name, [self._tools / name, *arguments], folder=self._folder, environment=environment)
+        self._processes.start(
+            name, [self._tools / name, *arguments], folder=self._folder, environment=environment
+        )
 
     def _until(self, reached: Callable[[], bool], name: str) -> None:
         """Wait for what the component `name` does."""

@@ -1,6 +1,6 @@
 """Child processes that cannot outlive us, and waiting that notices when there is nothing left to wait for.
 
-Linux only: the kernel kills each child when its parent dies, however that comes about (prctl(2), PR_SET_PDEATHSIG).
+Linux only: the kernel kills each child when its parent dies, however it dies (prctl(2), PR_SET_PDEATHSIG).
 """
 
 import ctypes
@@ -20,11 +20,15 @@ class StopError(Exception):
 
 
 class ProcessError(Exception):
-    """A process of ours ended although it should run, or is not ready in time; the message has its last lines."""
+    """A process of ours ended by itself, or is not ready in time; the message has its last lines."""
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> Callable[[], None]:
-    """A `preexec_fn`: the child gets this signal when the thread that starts it ends. For programs of one thread."""
+    """A `preexec_fn`: the child gets this signal when the thread that starts it ends.
+
+    Only for a program that has one thread at that moment: code between fork and exec can deadlock on a lock
+    that another thread held.
+    """
     parent = os.getpid()
 
     def prepare() -> None:
@@ -36,15 +40,17 @@ def die_with_parent(number: int = signal.SIGKILL) -> Callable[[], None]:
 
 
 class Processes:
-    """Our running children, by name, each with a log; `owner` is a file descriptor whose closing ends our work."""
+    """Our running children, by name, each with a log; `owner` is a pipe whose closing ends our work."""
 
-    def __init__(self, logs: Path, *, owner: int | None) -> None:
+    def __init__(self, logs: Path, *, owner: int) -> None:
         self._logs = logs
         self._owner = owner
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         logs.mkdir(exist_ok=True)
 
-    def start(self, name: str, command: Sequence[str | Path], *, folder: Path, environment: Mapping[str, str]) -> None:
+    def start(
+        self, name: str, command: Sequence[str | Path], *, folder: Path, environment: Mapping[str, str]
+    ) -> None:
         """Start a program in a session of its own, so that a Ctrl-C at the terminal reaches us and not it."""
         with (self._logs / f"{name}.log").open("wb") as log:
             self._children[name] = subprocess.Popen(
@@ -55,7 +61,7 @@ class Processes:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=die_with_parent(),
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - one thread here
             )
 
     def pids(self) -> dict[str, int]:
@@ -63,10 +69,12 @@ class Processes:
         return {name: child.pid for name, child in self._children.items()}
 
     def wait(self, seconds: float | None) -> None:
-        """Wait so long (None: for ever). Raises StopError when the owner has gone, ProcessError when a child ended."""
+        """Wait so long (None: for ever).
+
+        Raises StopError when the owner has gone, ProcessError when a child has ended.
+        """
         poll = select.poll()
-        if self._owner is not None:
-            poll.register(self._owner, select.POLLHUP)
+        poll.register(self._owner, select.POLLHUP)
         ends = {os.pidfd_open(child.pid): name for name, child in self._children.items()}
         try:
             for descriptor in ends:

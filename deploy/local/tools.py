@@ -3,9 +3,9 @@
     python3 deploy/local/tools.py [NAME...]    prints a folder to put first on PATH
     python3 deploy/local/tools.py --list       prints where each program is, and builds nothing
 
-Looked for in this order: the folder KUBEBUILDER_ASSETS, PATH, the cache folder (TRIMTAB_CACHE, else `trimtab` under
-XDG_CACHE_HOME or ~/.cache). Outside the cache a program counts only if its version fits. What is nowhere is built
-with Go from the Go modules that tools/*/go.mod pin, into the cache. Only the standard library is used.
+Looked for in this order: the folder KUBEBUILDER_ASSETS, PATH, the cache folder (TRIMTAB_CACHE, else `trimtab`
+in XDG_CACHE_HOME or ~/.cache). Outside the cache a program counts only if its version fits. What is nowhere is
+built with Go, at the version that tools/*/go.mod pins, into the cache. Only the standard library is used.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def ensure(names: Sequence[str] = tuple(TOOLS)) -> Path:
         return _ensure([tool for name, tool in TOOLS.items() if name in names])
     except OSError as error:
         raise ToolError(
-            f"the cache folder {cache_folder()} cannot be used: {error}; set TRIMTAB_CACHE to a folder of yours"
+            f"the cache {cache_folder()} cannot be used: {error}; set TRIMTAB_CACHE to a folder of yours"
         ) from error
 
 

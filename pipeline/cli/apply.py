@@ -53,7 +53,7 @@ def apply(  # noqa: PLR0913 - one for each flag
         renderer, recursive, release_name, tuple(values or ()), tuple(set_ or ()), tuple(set_string or ()),
         kube_version, tuple(api_versions or ()), include_crds, enable_helm,
     )  # fmt: skip
-    with opt.choose(path, file, name, namespace) as chosen, stop_on_signals() as stop:
+    with opt.choose(path, file, name, namespace, home=inventory_namespace) as chosen, stop_on_signals() as stop:
         app = opt.applied_spec(
             chosen.app, allow_empty=allow_empty, conflicts=conflicts, adopt_from=adopt_from or [],
             prune_guard=prune_guard, no_wait=no_wait, timeout=timeout, create_namespace=create_namespace,

@@ -50,7 +50,7 @@ def diff(  # noqa: PLR0913 - one for each flag
         kube_version, tuple(api_versions or ()), include_crds, enable_helm,
     )  # fmt: skip
     try:
-        with opt.choose(path, file, name or default_name(path, file), namespace) as chosen:
+        with opt.choose(path, file, name or default_name(path, file), namespace, home=inventory_namespace) as chosen:
             session = opt.connect(kubeconfig, context)
             store = opt.store_of(session, inventory_namespace, chosen.app)
             rendered = render_app(chosen.app, chosen.checkout, rendering.options(capabilities_of(session)))

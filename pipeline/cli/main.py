@@ -19,19 +19,20 @@ Exit codes: 0 done; 1 failed (diff: differs); 2 bad usage or input, nothing chan
 """
 
 
-def _program() -> typer.Typer:
-    program = typer.Typer(
+def program() -> typer.Typer:
+    """All commands."""
+    app = typer.Typer(
         name="trimtab", help=_HELP, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )  # fmt: skip
     for module in (render, diff, apply, run_command, status, approve, delete, doctor, version):
-        module.register(program)
-    return program
+        module.register(app)
+    return app
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line with these arguments (without the program's name); returns the exit code."""
-    command = typer.main.get_command(_program())
+    command = typer.main.get_command(program())
     try:
         result = command.main(args=list(arguments), prog_name="trimtab", standalone_mode=False)
     except click.exceptions.Exit as leave:

@@ -123,8 +123,12 @@ class Chosen:
 
 
 @contextmanager
-def choose(path: Path | None, file: Path | None, name: str, namespace: str) -> Iterator[Chosen]:
+def choose(
+    path: Path | None, file: Path | None, name: str, namespace: str, *, home: str = DEFAULT_NAMESPACE
+) -> Iterator[Chosen]:
     """The App of a path, of a file, or of both: then the path is the source, and the file says the rest.
+
+    `namespace` is the target; `home` is the App's own namespace where no file says it.
 
     Raises InputError when neither is given, or an App file without a source comes without a path.
     """
@@ -132,7 +136,7 @@ def choose(path: Path | None, file: Path | None, name: str, namespace: str) -> I
         raise InputError("nothing to work on", hint="give a folder, or an App file with -f app.yaml")
     app = load_app_file(file) if file else None
     if app is None:
-        app = App(Metadata(name=name or "app"), Spec(target=AppTarget(namespace=namespace or "default")))
+        app = App(Metadata(name=name or "app", namespace=home), Spec(target=AppTarget(namespace=namespace or "default")))
     else:
         if name:
             app = msgspec.structs.replace(app, metadata=msgspec.structs.replace(app.metadata, name=name))

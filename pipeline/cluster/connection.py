@@ -1,4 +1,4 @@
-"""The connection to one cluster, as the rest of the room uses it: retries with a deadline, JSON, errors for people."""
+"""The connection to one cluster as the room uses it: retries with a deadline, JSON, errors for people."""
 
 import random
 import socket
@@ -14,8 +14,9 @@ import msgspec
 import tenacity
 
 from pipeline import __version__
-from pipeline.cluster.access import header, load_access
+from pipeline.cluster.access import header
 from pipeline.cluster.errors import ApiError
+from pipeline.cluster.kubeconfig import load_access
 from pipeline.cluster.pool import Pool
 from pipeline.cluster.stream import Stream, Streams
 from pipeline.cluster.wire import Request, Response
@@ -51,7 +52,8 @@ class Connection:
     ) -> Self:
         """Load the configuration as kubectl does; nothing is sent yet. `threads` wires are kept at most.
 
-        Raises InputError for an unknown context or file, ClusterUnreachableError where nothing usable is configured.
+        Raises InputError for an unknown context or file, ClusterUnreachableError where nothing usable is
+        configured.
         """
         pool = Pool(lambda: load_access(kubeconfig, context), keep=threads)
         return cls(pool, user_agent=user_agent or f"trimtab/{__version__}")
@@ -78,12 +80,12 @@ class Connection:
         timeout: float = 30.0,
         verb: str = "",
     ) -> Response:
-        """Send a request and give its answer, whatever its status; tries again, within a deadline, what may pass.
+        """Send a request and give its answer, whatever its status.
 
-        `path` is escaped already; `timeout` (seconds) is for each wait on the socket; `verb` is for the counts,
-        empty: the method. A request whose answer was lost is sent again: an apply and a delete bear it, and what
-        must happen once carries a precondition. Raises ClusterUnreachableError when no answer comes, or when the
-        credentials are refused.
+        What may pass is tried again within a deadline. `path` is escaped already; `timeout` (seconds) is for
+        each wait on the socket; `verb` is for the counts, empty: the method. A request whose answer was lost
+        is sent again: an apply and a delete bear it, and what must happen once carries a precondition. Raises
+        ClusterUnreachableError when no answer comes, or when the credentials are refused.
         """
         headers = header("Accept", accept) + self._user_agent
         if body is not None:
@@ -91,13 +93,13 @@ class Connection:
         request = Request(verb or method, method, _target(path, query), headers, body, timeout)
         outcome = self._try(request)
         if _may_pass(outcome):
-            self._closed.wait(_pause(outcome, 1))
+            self._sleep(_pause(outcome, 1))
             deadline = _DEADLINE if self._reached else _FIRST_DEADLINE
             outcome = tenacity.Retrying(
                 retry=tenacity.retry_if_result(_may_pass),
                 stop=tenacity.stop_before_delay(deadline) | tenacity.stop_when_event_set(self._closed),
                 wait=lambda state: _pause(_last(state), state.attempt_number + 1),
-                sleep=self._closed.wait,
+                sleep=self._sleep,
                 retry_error_callback=_last,
             )(self._try, request)
         if isinstance(outcome, OSError):
@@ -186,6 +188,9 @@ class Connection:
         self._reached = True
         return response
 
+    def _sleep(self, seconds: float) -> None:
+        self._closed.wait(seconds)
+
     def _unreachable(self, error: OSError) -> ClusterUnreachableError:
         hint = "start the cluster, or choose another one with --kubeconfig or --context"
         if isinstance(error, ssl.SSLCertVerificationError):
@@ -218,7 +223,8 @@ def _pause(outcome: Response | OSError, attempt: int) -> float:
     asked = _retry_after(outcome) if isinstance(outcome, Response) else None
     if asked is not None:
         return asked
-    return min(_LAST_PAUSE, _FIRST_PAUSE * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+    longest = min(_LAST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempt - 1))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 
 
 def _last(state: tenacity.RetryCallState) -> Response | OSError:

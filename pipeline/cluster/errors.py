@@ -1,4 +1,7 @@
-"""What the API server said no with: one error type, and questions that the rest of the code asks of it. No I/O."""
+"""What the API server said no with: one error type, and questions that the rest of the code asks of it.
+
+No I/O.
+"""
 
 import re
 from collections.abc import Mapping
@@ -9,13 +12,15 @@ import msgspec
 
 from pipeline.errors import TrimtabError
 
-#: Server-side apply reports what does not fit the schema as 500 without a reason; it is for good nevertheless.
+#: Server-side apply reports what does not fit the schema as 500 without a reason; it is for good
+#: nevertheless.
 _SCHEMA_ERROR = re.compile(
     r"^failed to create typed patch object|^failed to convert new object|field not declared in schema"
 )
 _MANAGER = re.compile(r'conflict with "((?:[^"\\]|\\.)*)"')
 _DENIED = re.compile(
-    r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]*)" in API group "(?P<group>[^"]*)"'
+    r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) '
+    r'resource "(?P<resource>[^"]*)" in API group "(?P<group>[^"]*)"'
     r'(?: in the namespace "(?P<namespace>[^"]*)")?'
 )
 #: How Go prints a value that the schema did not expect.
@@ -25,7 +30,10 @@ _TEXT_MAX = 300
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One entry of a Status' `details.causes`. `field` is a path such as `.spec.replicas` or `metadata.uid`."""
+    """One entry of a Status' `details.causes`.
+
+    `field` is a path such as `.spec.replicas` or `metadata.uid`.
+    """
 
     reason: str
     field: str
@@ -35,9 +43,10 @@ class Cause:
 class ApiError(TrimtabError):
     """The API server answered a request with a failure.
 
-    `status` is the HTTP status, `reason` the Status' reason (empty where there was none), `verb` the request's verb
-    as in the API server's metrics. `kind` and `name` say what the server speaks of: `configmaps`, or `ConfigMap`.
-    `retry_after` are seconds the server asks to wait. `temporary`: the same request may succeed later.
+    `status` is the HTTP status, `reason` the Status' reason (empty where there was none), `verb` the
+    request's verb as in the API server's metrics. `kind` and `name` say what the server speaks of:
+    `configmaps`, or `ConfigMap`. `retry_after` are seconds the server asks to wait. `temporary`: the same
+    request may succeed later.
     """
 
     def __init__(
@@ -62,7 +71,7 @@ class ApiError(TrimtabError):
 
     @classmethod
     def of(cls, status: int, body: bytes, *, verb: str = "", retry_after: float | None = None) -> "ApiError":
-        """Read the body of a failed answer: a Status, or the plain text of a server or proxy before the API."""
+        """Read the body of a failed answer: a Status, or the text of a server or proxy before the API."""
         try:
             data = msgspec.json.decode(body)
         except msgspec.DecodeError:
@@ -107,12 +116,12 @@ class ApiError(TrimtabError):
 
     @property
     def kind_missing(self) -> bool:
-        """The path is not served: no such group, version or resource (a text page, or a Status about nothing)."""
+        """The path is not served: no such group, version or resource."""
         return self.status == 404 and not self.kind
 
     @property
     def schema_lag(self) -> bool:
-        """A field is not in the schema: a mistake, or a CRD's change that the API server has not taken up yet."""
+        """A field is not in the schema: a mistake, or a change of a CRD that is not taken up yet."""
         return self.status == 500 and "field not declared in schema" in self.message
 
     @property

@@ -1,4 +1,7 @@
-"""Kept wires, and the credentials they go with. Sends once: no waiting, but for a stale wire or stale credentials."""
+"""Kept wires, and the credentials they go with.
+
+Sends once: no waiting, but for a stale wire or stale credentials.
+"""
 
 import threading
 import time
@@ -35,7 +38,10 @@ class Pool:
         self._closed = False
 
     def exchange(self, request: Request) -> Response:
-        """Send a request and read its answer. Raises OSError, and ClusterUnreachableError for refused credentials."""
+        """Send a request and read its answer.
+
+        Raises OSError, and ClusterUnreachableError for refused credentials.
+        """
         return self._accepted(lambda access: self._exchange(access, request))
 
     def open(self, request: Request) -> Response | Stream:

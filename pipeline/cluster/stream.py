@@ -15,7 +15,10 @@ class Stream:
         self._lines = lines
 
     def __iter__(self) -> Iterator[bytes]:
-        """Each line as it comes. Ends when the server ends it, the connection breaks, or `close` was called."""
+        """Each line as it comes.
+
+        Ends when the server ends it, the connection breaks, or `close` was called.
+        """
         try:
             yield from self._lines
         except OSError:
@@ -29,7 +32,10 @@ class Stream:
 
 
 class Streams:
-    """The streams that are open, by the event that shall end them. One thread an event, as long as it is not set."""
+    """The streams that are open, by the event that shall end them.
+
+    One thread an event, as long as it is not set.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -17,7 +17,8 @@ from pipeline.cluster.access import Access
 _LINE_MAX = 1 << 16
 #: Seconds for TCP and TLS to come up.
 _CONNECT_TIMEOUT = 10.0
-#: Seconds of silence before the kernel asks whether the peer still lives, between questions, and their number.
+#: Seconds of silence before the kernel asks whether the peer still lives, between questions, and their
+#: number.
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
 
 
@@ -47,8 +48,8 @@ class Request(NamedTuple):
 class Wire:
     """Not for two threads at a time; only `abort` may come from another one.
 
-    `kept`: it has answered before, so that the server may have closed it since. `answered`: the present answer has
-    begun. `reusable`: the last answer was read to its end. `used` is the monotonic time of it.
+    `kept`: it has answered before, so that the server may have closed it since. `answered`: the present
+    answer has begun. `reusable`: the last answer was read to its end. `used` is the monotonic time of it.
     """
 
     def __init__(self, access: Access) -> None:
@@ -77,7 +78,7 @@ class Wire:
         return _lines(chunks) if status == 200 else Response(status, headers, b"".join(chunks))
 
     def abort(self) -> None:
-        """End a read that blocks in another thread, at once; the socket stays open until its owner closes it."""
+        """End a read that blocks in another thread, at once; the owner still has to close it."""
         with contextlib.suppress(OSError):
             # Not SSLSocket.shutdown, which takes the TLS state away under the reading thread.
             socket.socket.shutdown(self._sock, socket.SHUT_RDWR)

@@ -1,0 +1,112 @@
+"""What the end-to-end tests share: a folder of manifests, an App on the control plane, and looking at both."""
+
+import json
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def config_map(name: str, **data: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data or {"a": "1"}}
+
+
+@dataclass
+class Folder:
+    """A folder of manifests, one file an object; `put` and `drop` are what a commit would do."""
+
+    path: Path
+
+    def put(self, *manifests: Mapping[str, Any]) -> "Folder":
+        for manifest in manifests:
+            name = f"{manifest['kind'].lower()}-{manifest['metadata']['name']}.json"
+            (self.path / name).write_text(json.dumps(manifest))
+        return self
+
+    def text(self, name: str, text: str) -> "Folder":
+        file = self.path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text))
+        return self
+
+    def drop(self, kind: str, *names: str) -> "Folder":
+        for name in names:
+            (self.path / f"{kind.lower()}-{name}.json").unlink()
+        return self
+
+
+@dataclass
+class Deployed:
+    """One App, applied from a folder by the command line, into a namespace of its own."""
+
+    trimtab: Callable[..., Any]
+    kubectl: Callable[..., str]
+    folder: Folder
+    name: str
+    namespace: str
+    flags: tuple[str, ...] = ()
+    inventory: str = field(default="")
+
+    def apply(self, *flags: str, code: int | None = 0) -> Any:
+        result = self.trimtab(
+            "apply", str(self.folder.path), "--name", self.name, "--namespace", self.namespace,
+            "--inventory-namespace", self.inventory or self.namespace, "--timeout", "60s", "-o", "json",
+            *self.flags, *flags,
+        )  # fmt: skip
+        if code is not None:
+            assert result.code == code, result.out + result.err
+        return result
+
+    def actions(self, *flags: str, code: int | None = 0) -> dict[str, str]:
+        """Apply, and give `Kind/name` → action."""
+        data = json.loads(self.apply(*flags, code=code).out)
+        return {f"{change['kind']}/{change['name']}": change["action"] for change in data["changes"]}
+
+    def changes(self, *flags: str, code: int | None = 0) -> dict[str, dict[str, Any]]:
+        data = json.loads(self.apply(*flags, code=code).out)
+        return {f"{change['kind']}/{change['name']}": change for change in data["changes"]}
+
+    def get(self, kind: str, name: str) -> dict[str, Any] | None:
+        text = self.kubectl(
+            "get", kind, name, "-n", self.namespace, "-o", "json", "--ignore-not-found", "--show-managed-fields"
+        )
+        return json.loads(text) if text.strip() else None
+
+    def names(self, kind: str = "configmap") -> set[str]:
+        """The names of all objects of a kind that are no part of an inventory or of Kubernetes itself."""
+        items = json.loads(self.kubectl("get", kind, "-n", self.namespace, "-o", "json"))["items"]
+        return {
+            item["metadata"]["name"]
+            for item in items
+            if item["metadata"]["name"] != "kube-root-ca.crt"
+            and "trimtab.dev/inventory" not in item["metadata"].get("labels", {})
+        }
+
+    def record(self) -> dict[str, Any]:
+        """The head of the inventory and its objects, as `status` tells them."""
+        result = self.trimtab(
+            "status", self.name, "--inventory-namespace", self.inventory or self.namespace, "-o", "json"
+        )
+        assert result.code == 0, result.err
+        return dict(json.loads(result.out))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    path = tmp_path / "manifests"
+    path.mkdir()
+    return Folder(path)
+
+
+@pytest.fixture
+def app(trimtab: Callable[..., Any], control_plane: Any, namespace: str, folder: Folder) -> Deployed:
+    """An App named `shop`, with its inventory in the test's own namespace."""
+    return Deployed(trimtab, control_plane.kubectl, folder, "shop", namespace)
+
+
+@pytest.fixture
+def make_map() -> Callable[..., dict[str, Any]]:
+    return config_map
