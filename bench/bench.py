@@ -12,7 +12,6 @@ import argparse
 import base64
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -26,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
-from apiproxy import ApiProxy  # noqa: E402 - the tests' own counting proxy
+from apiproxy import ApiProxy
 
 TRIMTAB = Path(sys.executable).with_name("trimtab")
 
@@ -105,7 +104,9 @@ class Bench:
                 if process.returncode != 0:
                     figures.ok = False
                     said.seek(0)
-                    print(f"  exit {process.returncode}: {' '.join(command)}\n  {said.read()[-500:]!r}", file=sys.stderr)
+                    print(
+                        f"  exit {process.returncode}: {' '.join(command)}\n  {said.read()[-500:]!r}", file=sys.stderr
+                    )
             figures.cpu += usage.ru_utime + usage.ru_stime
             figures.peak = max(figures.peak, usage.ru_maxrss / 1024)
         figures.wall = time.monotonic() - start
@@ -157,7 +158,9 @@ def tools() -> list[Tool]:
             ])
         )  # fmt: skip
     if flux := os.environ.get("TRIMTAB_BENCH_FLUX"):
-        found.append(Tool("flux", lambda folder, unit, namespace: [*flux.split(), unit, namespace, str(folder / "plain")]))
+        found.append(
+            Tool("flux", lambda folder, unit, namespace: [*flux.split(), unit, namespace, str(folder / "plain")])
+        )
     return found
 
 

@@ -6,13 +6,11 @@ here, and an unknown field is an error.
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from pipeline.errors import InputError
-from renderers.manifest.load import load_text
 
 API_VERSION = "trimtab.dev/v1alpha1"
 #: Where the inventory is kept, and the namespace of an App made by flags.
@@ -32,9 +30,7 @@ def parse_duration(text: str, *, what: str) -> float:
     """
     parts = _DURATION.findall(text)
     if not parts or "".join(f"{number}{unit}" for number, unit in parts) != text:
-        raise InputError(
-            f"{what} is {text!r}, which is no duration", hint="write a number with a unit: 30s, 5m, 1h30m"
-        )
+        raise InputError(f"{what} is {text!r}, which is no duration", hint="write a number with a unit: 30s, 5m, 1h30m")
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 

@@ -1,4 +1,4 @@
-"""The kinds of errors that drive what happens next: exit codes and retries. What went wrong is said where it is raised."""
+"""The kinds of errors, which drive exit codes and retries. What went wrong is said where it is raised."""
 
 from renderers.manifest import TrimtabError
 

@@ -54,9 +54,9 @@ def make_plan(
 ) -> Planned:
     """Decide one sync of the App. Writes nothing, but for the key of Secrets' digests where there is none yet.
 
-    `approve_all` is `--yes`; `read_only`: not even the key; `release`: delete nothing that is in the way. Raises InputError for a set that
-    has become empty, ManifestError for two manifests of one object, InventoryError for a lost inventory that
-    cannot be rebuilt.
+    `approve_all` is `--yes`; `read_only`: not even the key; `release`: let everything live. Raises InputError
+    for a set that has become empty, ManifestError for two manifests of one object, InventoryError for a lost
+    inventory that cannot be rebuilt.
     """
     manifests, resources, failed, warnings = _resolve(app, rendered, session)
     opened = open_inventory(session, store, app, set(resources.values()))

@@ -70,7 +70,7 @@ class SyncResult:
         return cls(str(app), commit, changes, plan.warnings)
 
     @classmethod
-    def of_turn(  # noqa: PLR0913 - one for each step of the road
+    def of_turn(
         cls,
         app: App,
         commit: str,

@@ -17,9 +17,9 @@ from pipeline.plan.decide import Leave
 from pipeline.plan.model import Action, Change
 from pipeline.plan.vetoes import Verdict
 from pipeline.planning import Planned, make_plan
-from pipeline.turn import after, before, differs
 from pipeline.result import Progress, Silent, SyncResult
 from pipeline.source.checkout import Checkout
+from pipeline.turn import after, before, differs
 from renderers.api import Rendered
 from renderers.manifest import ObjectId
 

@@ -8,8 +8,8 @@ from pipeline.app import App
 from pipeline.apply.remove import Removed
 from pipeline.apply.send import Sent
 from pipeline.inventory.record import Entry, Outcome, Record, Standing
-from pipeline.planning import Planned
 from pipeline.plan.model import Action
+from pipeline.planning import Planned
 from pipeline.result import SyncResult
 from pipeline.source.checkout import Checkout
 
@@ -21,7 +21,9 @@ def before(app: App, checkout: Checkout, planned: Planned) -> Record:
     """
     record = _located(app, checkout, planned.opened.record)
     pending = [
-        Entry(item.desired.id, item.desired.resource.version, Standing.PENDING, uid=item.entry.uid if item.entry else "")
+        Entry(
+            item.desired.id, item.desired.resource.version, Standing.PENDING, uid=item.entry.uid if item.entry else ""
+        )
         for item in planned.plan.sends
         if not item.uid
     ]

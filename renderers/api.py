@@ -70,7 +70,8 @@ class RenderRequest:
 
     `root` is the boundary (absolute, resolved): no file outside it may be read. `folder` is the unit (absolute,
     inside root). `files` are the files of a plain unit, absolute, in order; empty for other renderers. `name` is
-    the release name where the options give none; `namespace` is handed to helm only.
+    the release name where the options give none; `namespace` is handed to helm only. `helm` are options by who says
+    them, the last wins: `.trimtab.yaml`, the App, flags.
     """
 
     root: Path
@@ -80,7 +81,7 @@ class RenderRequest:
     files: tuple[Path, ...] = ()
     capabilities: Capabilities = Capabilities()
     limits: Limits = Limits()
-    helm: HelmOptions = HelmOptions()
+    helm: tuple[HelmOptions, ...] = ()
     kustomize: KustomizeOptions = KustomizeOptions()
 
 

@@ -74,7 +74,9 @@ def test_every_annotation_and_label_is_in_the_docs() -> None:
     assert set(re.findall(r"trimtab\.dev/[a-z]+", text)) <= ours | {names.INVENTORY_LABEL}
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+)
 def test_links_lead_somewhere_and_flags_exist(page: str) -> None:
     text = (ROOT / page).read_text()
     for target in re.findall(r"\]\(([^)#]+)", text):

@@ -69,9 +69,7 @@ def _rsa_key(path: Path) -> Path:
     elif shutil.which("ssh-keygen"):
         command = ["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "", "-f", str(path)]
     else:
-        raise AccessError(
-            "neither openssl nor ssh-keygen is there to make a key; install openssl or openssh-client"
-        )
+        raise AccessError("neither openssl nor ssh-keygen is there to make a key; install openssl or openssh-client")
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise AccessError(f"{' '.join(command)} failed: {(done.stderr or done.stdout).strip()}")

@@ -1,7 +1,7 @@
 """A real Kubernetes control plane on this machine, with simulated nodes, for the demo and the tests.
 
     python3 deploy/local/controlplane.py run [--] COMMAND...   lives as long as the command
-    python3 deploy/local/controlplane.py up | status | down    lives until `down`
+    python3 deploy/local/controlplane.py up | status | down    lives until `down`; `run --keep` uses it
 
 `run` sets KUBECONFIG and puts kubectl and the others on PATH. Both leave it to a process of their own,
 `serve`, to start the components. It stops them when its standard input closes, and the kernel stops them when
@@ -17,10 +17,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 import folders
 from access import AccessError
@@ -59,34 +59,21 @@ def serve(tools: Path, state: Path | None, audit_log: Path | None) -> int:
 
 def run(command: Sequence[str], audit_log: Path | None) -> int:
     """Run a command with a control plane of its own; returns the command's exit code. Raises ToolError."""
-    tools = ensure()
-    with _server(tools, audit_log) as server:
+    with _server(ensure(), audit_log) as server:
         description = server.stdout.readline() if server.stdout else b""
         if not description:
             return server.wait()
-        environment = {
-            **os.environ,
-            "KUBECONFIG": json.loads(description)["kubeconfig"],
-            "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        }
-        child = subprocess.Popen(
-            command,
-            env=environment,
-            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - one thread here
-        )
-
-        def forward(number: int, _frame: FrameType | None) -> None:
-            child.send_signal(signal.SIGKILL if number == signal.SIGALRM else number)
-            signal.alarm(10)
-
-        # A terminal sends Ctrl-C to the command too: it decides what comes of it.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
-            signal.signal(number, forward)
-        code = child.wait()
+        code = _run(command, json.loads(description))
         if code == 0 and server.poll():  # it has said which component ended too early
             return 1
-    return code if code >= 0 else 128 - code
+    return code
+
+
+def run_kept(command: Sequence[str], state: Path, audit_log: Path | None) -> int:
+    """Run a command with the kept control plane, which is started when it is not there. Raises ToolError."""
+    code = up(state, audit_log)
+    plane = folders.description(state)
+    return _run(command, plane) if code == 0 and plane else code
 
 
 def up(state: Path, audit_log: Path | None) -> int:
@@ -149,6 +136,8 @@ def main() -> int:
         return 1
     try:
         match options.do:
+            case "run" if options.keep:
+                return run_kept(options.command, options.state, options.audit_log)
             case "run":
                 return run(options.command, options.audit_log)
             case "up":
@@ -167,19 +156,14 @@ def main() -> int:
 def _parse() -> argparse.Namespace:
     state, audit, serves = (argparse.ArgumentParser(add_help=False) for _ in range(3))
     folder = cache_folder() / "controlplane"
-    state.add_argument(
-        "--state", type=_absolute, default=folder, help=f"the kept one's folder (default: {folder})"
-    )
-    audit.add_argument(
-        "--audit-log", type=_absolute, help="write a line a request: its verb, user and object"
-    )
-    serves.add_argument(
-        "--state", type=_absolute, help="the folder of one that is kept (default: a temporary one)"
-    )
+    state.add_argument("--state", type=_absolute, default=folder, help=f"the kept one's folder (default: {folder})")
+    audit.add_argument("--audit-log", type=_absolute, help="write a line a request: its verb, user and object")
+    serves.add_argument("--state", type=_absolute, help="the folder of one that is kept (default: a temporary one)")
     serves.add_argument("--tools", type=_absolute, required=True, help="the folder that tools.py printed")
     parser = argparse.ArgumentParser(description="A Kubernetes control plane on this machine.")
     commands = parser.add_subparsers(dest="do", required=True)
-    run_it = commands.add_parser("run", parents=[audit], help="run a command with a control plane of its own")
+    run_it = commands.add_parser("run", parents=[state, audit], help="run a command with a control plane")
+    run_it.add_argument("--keep", action="store_true", help="with the kept one; default: one of its own")
     run_it.add_argument("command", nargs="+", metavar="COMMAND", help="write -- before one that has options")
     commands.add_parser("up", parents=[state, audit], help="start one and keep it")
     commands.add_parser("status", parents=[state], help="show the kept one")
@@ -190,6 +174,31 @@ def _parse() -> argparse.Namespace:
 
 def _absolute(text: str) -> Path:
     return Path(text).absolute()
+
+
+def _run(command: Sequence[str], plane: Mapping[str, Any]) -> int:
+    """Run a command that finds this control plane and the programs; returns its exit code as a shell tells it."""
+    environment = {
+        **os.environ,
+        "KUBECONFIG": plane["kubeconfig"],
+        "PATH": f"{plane['tools']}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+    }
+    child = subprocess.Popen(
+        command,
+        env=environment,
+        preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - one thread here
+    )
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        child.send_signal(signal.SIGKILL if number == signal.SIGALRM else number)
+        signal.alarm(10)
+
+    # A terminal sends Ctrl-C to the command too: it decides what comes of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+        signal.signal(number, forward)
+    code = child.wait()
+    return code if code >= 0 else 128 - code
 
 
 def _start_server(

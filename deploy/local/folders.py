@@ -59,9 +59,7 @@ def kept(path: Path) -> Folder:
     """The folder at `path`, made or emptied. Raises FolderError if it is in use or not a control plane's."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(path.iterdir()) and not (path / _LOCK).exists():
-        raise FolderError(
-            f"{path} has files that are not a control plane's; name another folder with --state"
-        )
+        raise FolderError(f"{path} has files that are not a control plane's; name another folder with --state")
     folder = _hold(path)
     path.chmod(0o700)
     for entry in path.iterdir():

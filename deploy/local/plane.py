@@ -153,9 +153,7 @@ class Starter:
     def _run(self, name: str, *arguments: str) -> None:
         # HOME: nothing of the person's is read or written.
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self._folder)}
-        self._processes.start(
-            name, [self._tools / name, *arguments], folder=self._folder, environment=environment
-        )
+        self._processes.start(name, [self._tools / name, *arguments], folder=self._folder, environment=environment)
 
     def _until(self, reached: Callable[[], bool], name: str) -> None:
         """Wait for what the component `name` does."""

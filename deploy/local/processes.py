@@ -48,9 +48,7 @@ class Processes:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         logs.mkdir(exist_ok=True)
 
-    def start(
-        self, name: str, command: Sequence[str | Path], *, folder: Path, environment: Mapping[str, str]
-    ) -> None:
+    def start(self, name: str, command: Sequence[str | Path], *, folder: Path, environment: Mapping[str, str]) -> None:
         """Start a program in a session of its own, so that a Ctrl-C at the terminal reaches us and not it."""
         with (self._logs / f"{name}.log").open("wb") as log:
             self._children[name] = subprocess.Popen(

@@ -3,7 +3,7 @@
     python3 deploy/local/tools.py [NAME...]    prints a folder to put first on PATH
     python3 deploy/local/tools.py --list       prints where each program is, and builds nothing
 
-Looked for in this order: the folder KUBEBUILDER_ASSETS, PATH, the cache folder (TRIMTAB_CACHE, else `trimtab`
+Looked for in this order: the folder KUBEBUILDER_ASSETS, PATH, the cache (TRIMTAB_CACHE, else `trimtab`
 in XDG_CACHE_HOME or ~/.cache). Outside the cache a program counts only if its version fits. What is nowhere is
 built with Go, at the version that tools/*/go.mod pins, into the cache. Only the standard library is used.
 """
@@ -80,9 +80,7 @@ def ensure(names: Sequence[str] = tuple(TOOLS)) -> Path:
 def _ensure(wanted: Sequence[Tool]) -> Path:
     with ThreadPoolExecutor() as threads:  # each check starts a program
         found = list(threads.map(find, wanted))
-    programs = {
-        tool.name: place.path if place else _cached(tool) for tool, place in zip(wanted, found, strict=True)
-    }
+    programs = {tool.name: place.path if place else _cached(tool) for tool, place in zip(wanted, found, strict=True)}
     if None in found:
         with _only_builder():
             for tool in wanted:

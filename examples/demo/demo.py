@@ -81,7 +81,9 @@ class Demo:
         plain, kustomize = EXAMPLE_APPS[0], EXAMPLE_APPS[1]
         self.commit(plain, "no Service", lambda: (self.work(plain) / "service.yaml").unlink())
         self.until(
-            "the Service is gone from the cluster", lambda: self.exists(plain, "service", "nginx"), lambda seen: not seen
+            "the Service is gone from the cluster",
+            lambda: self.exists(plain, "service", "nginx"),
+            lambda seen: not seen,
         )
         self.kubectl("scale", f"deployment/{kustomize.deployment}", "--replicas=1", "-n", kustomize.namespace)
         self.until("3 replicas are put back", lambda: self.replicas(kustomize), lambda seen: seen == 3)
@@ -168,7 +170,9 @@ class Demo:
                 for status in pod["status"].get("containerStatuses", [])
             )
 
-        self.until(f"3 running Pods of nginx:{tag} in {example.namespace}", images, lambda seen: seen == [f"nginx:{tag}"] * 3)
+        self.until(
+            f"3 running Pods of nginx:{tag} in {example.namespace}", images, lambda seen: seen == [f"nginx:{tag}"] * 3
+        )
 
     def await_commit(self, example: Example) -> None:
         head = self.git("rev-parse", "HEAD", at=example).strip()
@@ -178,11 +182,15 @@ class Demo:
             return {key: data[key] for key in ("commit", "state", "message")}
 
         self.until(
-            f"App {example.name} Ready at {head}", state, lambda seen: (seen["commit"], seen["state"]) == (head, "Ready")
+            f"App {example.name} Ready at {head}",
+            state,
+            lambda seen: (seen["commit"], seen["state"]) == (head, "Ready"),
         )
 
     def exists(self, example: Example, kind: str, name: str) -> bool:
-        return bool(self.kubectl("get", kind, name, "-n", example.namespace, "--ignore-not-found", "-o", "name").strip())
+        return bool(
+            self.kubectl("get", kind, name, "-n", example.namespace, "--ignore-not-found", "-o", "name").strip()
+        )
 
     def replicas(self, example: Example) -> int:
         path = "jsonpath={.spec.replicas}"
@@ -219,9 +227,11 @@ class Demo:
 
     @staticmethod
     def call(command: list[str], environment: dict[str, str] | None = None) -> str:
-        done = subprocess.run(command, env={**os.environ, **(environment or {})}, capture_output=True, text=True)
+        done = subprocess.run(command, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise UnexpectedError(f"expected `{' '.join(command)}` to work; saw exit code {done.returncode}\n{done.stderr}")
+            raise UnexpectedError(
+                f"expected `{' '.join(command)}` to work; saw exit code {done.returncode}\n{done.stderr}"
+            )
         return done.stdout
 
 

@@ -63,33 +63,32 @@ class Remover:
         return removed
 
     def _act(self, leave: Leave) -> Removed:
-        verdict, reason, live, resource = leave.verdict, leave.reason, leave.live, leave.resource
-        if verdict is Verdict.FORGET or resource is None:
-            return Removed(None, None if verdict is Verdict.FORGET else leave.entry)
-        if verdict is Verdict.HOLD:
-            return Removed(Change(leave.entry.id, Action.HELD, reason), leave.entry)
-        if verdict is Verdict.KEEP:
-            return Removed(None, leave.entry)
+        entry, resource = leave.entry, leave.resource
+        if leave.verdict is Verdict.FORGET:
+            return Removed(None, None)
+        if leave.verdict is Verdict.HOLD:
+            return Removed(Change(entry.id, Action.HELD, leave.reason), entry)
+        if leave.verdict is Verdict.KEEP or resource is None:
+            return Removed(None, entry)
+        verdict, reason, live = leave.verdict, leave.reason, leave.live
         for _ in range(_TRIES):
             try:
-                if verdict is Verdict.RELEASE:
-                    return self._release(leave.entry, resource, reason)
-                if live is not None:
-                    return self._delete(leave.entry, resource, live, reason)
+                if verdict is Verdict.PRUNE and live is not None:
+                    return self._delete(entry, resource, live, reason)
+                return self._release(entry, resource, reason)
             except ApiError as error:
                 if error.not_found:
                     return Removed(None, None)
                 if error.status != 409:
                     raise
             # It changed since it was read: read it again, and ask every veto again.
-            live = self._read(leave.entry, resource)
+            live = self._read(entry, resource)
             if live is None:
                 return Removed(None, None)
-            verdict, reason = judge(Candidate(leave.entry, live, self.owner, self.prune))
-        return Removed(
-            Change(leave.entry.id, Action.FAILED, "changed each time it was to be deleted; the next sync tries again"),
-            leave.entry,
-        )
+            if verdict is Verdict.PRUNE:
+                verdict, reason = judge(Candidate(entry, live, self.owner, self.prune))
+        message = "it changed each time when it was to be removed; the next sync tries again"
+        return Removed(Change(entry.id, Action.FAILED, message), entry)
 
     def _read(self, entry: Entry, resource: Resource) -> LiveObject | None:
         meta = objects.get_metadata(self.connection, resource, entry.id.namespace, entry.id.name)

@@ -14,6 +14,7 @@ from pipeline.inventory.record import Entry, Standing
 from pipeline.plan.decide import Send
 from pipeline.plan.model import Action, Change
 
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the App says about others' objects and fields. `conflicts`: take, yield or fail."""

@@ -18,26 +18,26 @@ def register(program: typer.Typer) -> None:
     program.command("apply")(apply)
 
 
-def apply(  # noqa: PLR0913 - one for each flag
+def apply(
     path: opt.PathArgument = None,
     file: opt.FileOption = None,
     name: opt.NameOption = "",
     namespace: opt.TargetNamespace = "",
-    create_namespace: opt.CreateNamespace = False,  # noqa: FBT002 - a flag, as are those below
+    create_namespace: opt.CreateNamespace = False,
     renderer: opt.Renderer = "",
-    recursive: opt.Recursive = True,  # noqa: FBT002
+    recursive: opt.Recursive = True,
     release_name: opt.ReleaseName = "",
     values: opt.Values = None,
     set_: opt.SetValues = None,
     set_string: opt.SetStrings = None,
     kube_version: opt.KubeVersion = "",
     api_versions: opt.ApiVersions = None,
-    include_crds: opt.IncludeCrds = True,  # noqa: FBT002
-    enable_helm: opt.EnableHelm = False,  # noqa: FBT002
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve what the guard would hold.")] = False,  # noqa: FBT002
-    no_wait: opt.NoWait = False,  # noqa: FBT002
+    include_crds: opt.IncludeCrds = True,
+    enable_helm: opt.EnableHelm = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve what the guard would hold.")] = False,
+    no_wait: opt.NoWait = False,
     timeout: opt.Timeout = "",
-    allow_empty: opt.AllowEmpty = False,  # noqa: FBT002
+    allow_empty: opt.AllowEmpty = False,
     conflicts: opt.Conflicts = "",
     adopt_from: opt.AdoptFrom = None,
     prune_guard: opt.PruneGuard = "",

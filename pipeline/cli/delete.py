@@ -15,11 +15,11 @@ def register(program: typer.Typer) -> None:
     program.command("delete")(delete)
 
 
-def delete(  # noqa: PLR0913 - one for each flag
+def delete(
     name: Annotated[str, typer.Argument(help="The App.")],
     namespace: opt.AppNamespace = "",
-    release: Annotated[bool, typer.Option("--release", help="Let all its objects live.")] = False,  # noqa: FBT002
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve what the guard would hold.")] = False,  # noqa: FBT002
+    release: Annotated[bool, typer.Option("--release", help="Let all its objects live.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve what the guard would hold.")] = False,
     inventory_namespace: opt.InventoryNamespace = opt.DEFAULT_NAMESPACE,
     kubeconfig: opt.Kubeconfig = None,
     context: opt.Context = "",

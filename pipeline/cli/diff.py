@@ -22,21 +22,21 @@ def register(program: typer.Typer) -> None:
     program.command("diff")(diff)
 
 
-def diff(  # noqa: PLR0913 - one for each flag
+def diff(
     path: opt.PathArgument = None,
     file: opt.FileOption = None,
     name: opt.NameOption = "",
     namespace: opt.TargetNamespace = "",
     renderer: opt.Renderer = "",
-    recursive: opt.Recursive = True,  # noqa: FBT002 - a flag, as are those below
+    recursive: opt.Recursive = True,
     release_name: opt.ReleaseName = "",
     values: opt.Values = None,
     set_: opt.SetValues = None,
     set_string: opt.SetStrings = None,
     kube_version: opt.KubeVersion = "",
     api_versions: opt.ApiVersions = None,
-    include_crds: opt.IncludeCrds = True,  # noqa: FBT002
-    enable_helm: opt.EnableHelm = False,  # noqa: FBT002
+    include_crds: opt.IncludeCrds = True,
+    enable_helm: opt.EnableHelm = False,
     inventory_namespace: opt.InventoryNamespace = opt.DEFAULT_NAMESPACE,
     kubeconfig: opt.Kubeconfig = None,
     context: opt.Context = "",

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import click
 import typer
 
-from pipeline.cli import apply, approve, delete, diff, doctor, render, run as run_command, status, version
+from pipeline.cli import apply, approve, delete, diff, doctor, render, status, version
+from pipeline.cli import run as run_command
 from pipeline.cli.output import error_text, warn
 from pipeline.errors import TrimtabError
 

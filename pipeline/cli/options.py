@@ -8,11 +8,22 @@ from typing import Annotated, Literal, cast
 
 import msgspec
 import typer
+from renderers.tree import RenderOptions
 
 from pipeline.app import (
-    DEFAULT_NAMESPACE, Adopt, App, Guard, Metadata, Prune, Spec, Target as AppTarget, Wait, check, load_app_file,
+    DEFAULT_NAMESPACE,
+    Adopt,
+    App,
+    Guard,
+    Metadata,
+    Spec,
+    check,
+    load_app_file,
     parse_duration,
 )  # fmt: skip
+from pipeline.app import (
+    Target as AppTarget,
+)
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.session import Session
 from pipeline.errors import InputError
@@ -21,7 +32,6 @@ from pipeline.source.checkout import Checkout
 from pipeline.source.local import local_checkout
 from pipeline.source.mirror import Mirrors, default_cache
 from renderers.api import DEFAULT_KUBE_VERSION, Capabilities, HelmOptions, KustomizeOptions
-from renderers.tree import RenderOptions
 
 PathArgument = Annotated[
     Path | None, typer.Argument(help="A folder: in a git checkout or not. Nothing in it is written.")
@@ -51,7 +61,9 @@ ApiVersions = Annotated[
 ]
 IncludeCrds = Annotated[bool, typer.Option("--include-crds/--no-include-crds", help="The chart's crds/ folder too.")]
 EnableHelm = Annotated[bool, typer.Option("--enable-helm", help="Allow helmCharts in kustomizations.")]
-Kubeconfig = Annotated[Path | None, typer.Option(help="As for kubectl; default: KUBECONFIG, ~/.kube/config, the Pod's.")]
+Kubeconfig = Annotated[
+    Path | None, typer.Option(help="As for kubectl; default: KUBECONFIG, ~/.kube/config, the Pod's.")
+]
 Context = Annotated[str, typer.Option(help="The kubeconfig's context.")]
 InventoryNamespace = Annotated[
     str, typer.Option(help="Where the inventory of every App is kept; created when it is missing.")
@@ -136,7 +148,9 @@ def choose(
         raise InputError("nothing to work on", hint="give a folder, or an App file with -f app.yaml")
     app = load_app_file(file) if file else None
     if app is None:
-        app = App(Metadata(name=name or "app", namespace=home), Spec(target=AppTarget(namespace=namespace or "default")))
+        app = App(
+            Metadata(name=name or "app", namespace=home), Spec(target=AppTarget(namespace=namespace or "default"))
+        )
     else:
         if name:
             app = msgspec.structs.replace(app, metadata=msgspec.structs.replace(app.metadata, name=name))
@@ -158,7 +172,7 @@ def choose(
         yield Chosen(app, checkout)
 
 
-def applied_spec(  # noqa: PLR0913 - one for each flag of `apply`
+def applied_spec(
     app: App,
     *,
     allow_empty: bool,
@@ -237,5 +251,3 @@ def _deployers(names: list[str]) -> tuple[Literal["helm", "argocd", "flux", "kap
         if name not in allowed:
             raise InputError(f"--adopt-from is {name!r}", hint=f"choose among {', '.join(allowed)}")
     return cast("tuple[Literal['helm', 'argocd', 'flux', 'kapp', 'kluctl'], ...]", tuple(names))
-
-

@@ -4,16 +4,17 @@ import enum
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
+from renderers.manifest.dump import dump
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
 from rich.table import Table
 
 from pipeline.errors import TrimtabError
 from pipeline.plan.model import Action, Change
 from pipeline.result import SyncResult
-from renderers.manifest.dump import dump
 
 _COLOURS = {
     Action.CREATED: "green", Action.CONFIGURED: "yellow", Action.UNCHANGED: "dim", Action.PRUNED: "magenta",
@@ -144,7 +145,7 @@ class Shown:
         )  # fmt: skip
         self._task = self._bar.add_task("", total=None)
 
-    def __enter__(self) -> "Shown":
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 

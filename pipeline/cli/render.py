@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from renderers.manifest.dump import dump_all
 
 from pipeline.cli import options as opt
 from pipeline.cli.output import Format, warnings
 from pipeline.rendering import render_app
-from renderers.manifest.dump import dump_all
 
 
 def register(program: typer.Typer) -> None:
@@ -18,11 +18,11 @@ def register(program: typer.Typer) -> None:
     program.command("render")(render)
 
 
-def render(  # noqa: PLR0913 - one for each flag
+def render(
     path: opt.PathArgument = None,
     file: opt.FileOption = None,
     renderer: opt.Renderer = "",
-    recursive: opt.Recursive = True,  # noqa: FBT002 - a flag
+    recursive: opt.Recursive = True,
     release_name: opt.ReleaseName = "",
     namespace: opt.TargetNamespace = "",
     values: opt.Values = None,
@@ -30,9 +30,9 @@ def render(  # noqa: PLR0913 - one for each flag
     set_string: opt.SetStrings = None,
     kube_version: opt.KubeVersion = "",
     api_versions: opt.ApiVersions = None,
-    include_crds: opt.IncludeCrds = True,  # noqa: FBT002 - a flag
-    enable_helm: opt.EnableHelm = False,  # noqa: FBT002 - a flag
-    include_tests: Annotated[bool, typer.Option("--include-tests", help="Helm tests too.")] = False,  # noqa: FBT002
+    include_crds: opt.IncludeCrds = True,
+    enable_helm: opt.EnableHelm = False,
+    include_tests: Annotated[bool, typer.Option("--include-tests", help="Helm tests too.")] = False,
     output: Annotated[Format, typer.Option("--output", "-o", help="yaml or json.")] = Format.YAML,
 ) -> None:
     """Print what a folder renders to, as YAML. Nothing is sent anywhere; warnings go to standard error."""

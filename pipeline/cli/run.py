@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.app import GitSource, Metadata, App, Prune, Source, Spec, Target as AppTarget, check, parse_duration
+from pipeline.app import App, GitSource, Metadata, Prune, Source, Spec, check, parse_duration
+from pipeline.app import Target as AppTarget
 from pipeline.cli import options as opt
 from pipeline.cli.output import Format, show_result
 from pipeline.cli.packages import check_packages
@@ -25,7 +26,7 @@ def register(program: typer.Typer) -> None:
     program.command("run")(run)
 
 
-def run(  # noqa: PLR0913 - one for each flag
+def run(
     git_url: Annotated[str, typer.Option(help="The repository: https, ssh (git@host:path) or file.")],
     name: opt.NameOption = "default",
     git_branch: Annotated[str, typer.Option(help="The branch; default: the repository's own.")] = "",
@@ -36,11 +37,9 @@ def run(  # noqa: PLR0913 - one for each flag
     target_namespace: Annotated[
         str, typer.Option(help="The namespace of objects that name none; Helm's release namespace.")
     ] = "default",
-    create_namespace: opt.CreateNamespace = False,  # noqa: FBT002 - a flag, as are those below
-    sync_garbage_collection: Annotated[
-        bool, typer.Option(help="Prune what left the repository.")
-    ] = True,  # noqa: FBT002
-    once: Annotated[bool, typer.Option("--once", help="Sync once, and exit as apply does.")] = False,  # noqa: FBT002
+    create_namespace: opt.CreateNamespace = False,
+    sync_garbage_collection: Annotated[bool, typer.Option(help="Prune what left the repository.")] = True,
+    once: Annotated[bool, typer.Option("--once", help="Sync once, and exit as apply does.")] = False,
     cache_dir: Annotated[Path | None, typer.Option(help="Where mirrors of repositories are kept.")] = None,
     inventory_namespace: opt.InventoryNamespace = opt.DEFAULT_NAMESPACE,
     kubeconfig: opt.Kubeconfig = None,
@@ -112,5 +111,3 @@ class _Lines:
 
     def warned(self, text: str) -> None:
         self.say(f"warning: {text}")
-
-

@@ -17,7 +17,7 @@ def register(program: typer.Typer) -> None:
     program.command("status")(status)
 
 
-def status(  # noqa: PLR0913 - one for each flag
+def status(
     name: Annotated[str, typer.Argument(help="One App; without it, all.")] = "",
     namespace: opt.AppNamespace = "",
     inventory_namespace: opt.InventoryNamespace = opt.DEFAULT_NAMESPACE,

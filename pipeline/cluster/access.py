@@ -123,6 +123,4 @@ def own_errors(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         cause = " ".join(str(error).partition("{")[0].split()) or type(error).__name__
-        raise ClusterUnreachableError(
-            f"{what}: {cause}", hint="see what `kubectl version` says of it"
-        ) from error
+        raise ClusterUnreachableError(f"{what}: {cause}", hint="see what `kubectl version` says of it") from error

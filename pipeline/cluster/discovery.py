@@ -82,9 +82,7 @@ class Discovery:
             else:
                 old += _old_group_versions(answer)
         with ThreadPoolExecutor(max_workers=8) as threads:
-            for (group, version), kinds in zip(
-                old, threads.map(lambda gv: _old(connection, *gv), old), strict=True
-            ):
+            for (group, version), kinds in zip(old, threads.map(lambda gv: _old(connection, *gv), old), strict=True):
                 served += kinds or ()
                 if kinds is None:
                     stale.append(f"{group}/{version}")
@@ -108,9 +106,7 @@ class Discovery:
     def api_versions(self) -> tuple[str, ...]:
         """Helm's `.Capabilities.APIVersions`: `v1`, `apps/v1`, `apps/v1/Deployment`, …, sorted."""
         groups = {f"{group}/{version}" if group else version for group, version in self._versions}
-        kinds = {
-            f"{item.api_version}/{item.kind}" for versions in self._by_kind.values() for item in versions
-        }
+        kinds = {f"{item.api_version}/{item.kind}" for versions in self._by_kind.values() for item in versions}
         return tuple(sorted(groups | kinds))
 
     def with_crds(self, crds: Iterable[Mapping[str, Any]]) -> "Discovery":
@@ -144,9 +140,7 @@ def _aggregated(group: str, version: Mapping[str, Any]) -> Iterator[Resource]:
         kind = (item.get("responseKind") or {}).get("kind")
         if kind:
             verbs = frozenset(item.get("verbs") or ())
-            yield Resource(
-                group, version["version"], kind, item["resource"], item["scope"] == "Namespaced", verbs
-            )
+            yield Resource(group, version["version"], kind, item["resource"], item["scope"] == "Namespaced", verbs)
 
 
 def _old_group_versions(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -169,9 +163,7 @@ def _old(connection: Connection, group: str, version: str) -> list[Resource] | N
             return None
         raise
     return [
-        Resource(
-            group, version, item["kind"], item["name"], bool(item["namespaced"]), frozenset(item["verbs"])
-        )
+        Resource(group, version, item["kind"], item["name"], bool(item["namespaced"]), frozenset(item["verbs"]))
         for item in answer.get("resources") or ()
         if "/" not in item["name"]
     ]

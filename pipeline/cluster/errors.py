@@ -79,9 +79,7 @@ class ApiError(TrimtabError):
         if isinstance(data, Mapping) and data.get("kind") == "Status":
             return cls.of_status(data, verb=verb, retry_after=retry_after, status=status)
         text = " ".join(body.decode(errors="replace").split())[:_TEXT_MAX]
-        return cls(
-            status, text or f"the API server answered HTTP {status}", verb=verb, retry_after=retry_after
-        )
+        return cls(status, text or f"the API server answered HTTP {status}", verb=verb, retry_after=retry_after)
 
     @classmethod
     def of_status(
@@ -165,9 +163,7 @@ def _hint(status: int, message: str, causes: tuple[Cause, ...]) -> str:
         return ""
     resource = f"{denied['resource']}.{denied['group']}" if denied["group"] else denied["resource"]
     place = f"in namespace {denied['namespace']}" if denied["namespace"] else "in the whole cluster"
-    return (
-        f"give {denied['user']} the verb {denied['verb']} on {resource} {place} (a Role and its RoleBinding)"
-    )
+    return f"give {denied['user']} the verb {denied['verb']} on {resource} {place} (a Role and its RoleBinding)"
 
 
 def _manager(message: str) -> str:

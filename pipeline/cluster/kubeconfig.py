@@ -37,16 +37,8 @@ def load_access(kubeconfig: Path | None, context: str) -> Access:
         return _in_cluster(paths)
     wanted = context or _current_context(merged)
     if wanted not in contexts:
-        what = (
-            f"the kubeconfig {paths} has no context {wanted!r}"
-            if wanted
-            else f"{paths} has no current-context"
-        )
-        hint = (
-            f"choose one with --context: {', '.join(contexts)}"
-            if contexts
-            else "give a kubeconfig that has it"
-        )
+        what = f"the kubeconfig {paths} has no context {wanted!r}" if wanted else f"{paths} has no current-context"
+        hint = f"choose one with --context: {', '.join(contexts)}" if contexts else "give a kubeconfig that has it"
         raise InputError(what, hint=hint)
     return _from_kubeconfig(merged, wanted, paths)
 
@@ -71,9 +63,7 @@ def _from_kubeconfig(merged: KubeConfigMerger, context: str, paths: str) -> Acce
         if "exec" in user and not configuration.api_key and not configuration.cert_file:
             # The loader logs what a plug-in did wrong, and goes on without credentials.
             raise ConfigException(f"plug-in {user['exec'].get('command')}: {'; '.join(complaints)}")
-        return Access(
-            configuration, proxy_url=getattr(loader, "proxy", ""), impersonation=_impersonation(user)
-        )
+        return Access(configuration, proxy_url=getattr(loader, "proxy", ""), impersonation=_impersonation(user))
 
 
 def _in_cluster(paths: str) -> Access:
@@ -90,11 +80,7 @@ def _in_cluster(paths: str) -> Access:
 
 
 def _names(merged: KubeConfigMerger, section: str) -> list[str]:
-    return (
-        [item["name"] for item in merged.config[section]]
-        if merged.config and len(merged.config[section])
-        else []
-    )
+    return [item["name"] for item in merged.config[section]] if merged.config and len(merged.config[section]) else []
 
 
 def _current_context(merged: KubeConfigMerger) -> str:

@@ -42,9 +42,7 @@ def apply(  # noqa: PLR0913 - object, body and Kubernetes' options of a server-s
     """Server-side apply of `body` (JSON in UTF-8). Returns 201 (created) or 200, and the whole object."""
     query = [("fieldManager", manager), ("force", "true" if force else "false"), *_dry(dry_run)]
     path = resource.path(namespace, name)
-    response = connection.request(
-        "PATCH", path, query=query, body=_as_yaml(body), content_type=_APPLY, verb="APPLY"
-    )
+    response = connection.request("PATCH", path, query=query, body=_as_yaml(body), content_type=_APPLY, verb="APPLY")
     return response.status, connection.decoded(response, "APPLY")
 
 
@@ -53,9 +51,7 @@ def get(connection: Connection, resource: Resource, namespace: str, name: str) -
     return _get(connection, resource.path(namespace, name), "application/json")
 
 
-def get_metadata(
-    connection: Connection, resource: Resource, namespace: str, name: str
-) -> dict[str, Any] | None:
+def get_metadata(connection: Connection, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
     """The object's metadata (a PartialObjectMetadata), or None where it does not exist."""
     return _get(connection, resource.path(namespace, name), _METADATA)
 
@@ -110,9 +106,7 @@ def json_patch(
 ) -> dict[str, Any]:
     """A JSON patch (RFC 6902). Returns the whole object."""
     path, body = resource.path(namespace, name), json.dumps(list(operations)).encode()
-    return connection.call(
-        "PATCH", path, query=[("fieldManager", manager)], body=body, content_type=_JSON_PATCH
-    )
+    return connection.call("PATCH", path, query=[("fieldManager", manager)], body=body, content_type=_JSON_PATCH)
 
 
 def create(
@@ -194,6 +188,8 @@ def _as_yaml(body: bytes) -> bytes:
     """
     if b"\\ud" in body:
         body = json.dumps(json.loads(body), ensure_ascii=False).encode()
+    if body.isascii() and b"\x7f" not in body:
+        return body
     return _NOT_YAML.sub(lambda found: f"\\u{ord(found[0].decode()):04x}".encode(), body)
 
 

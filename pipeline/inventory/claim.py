@@ -88,9 +88,7 @@ def _labelled(connection: Connection, app: App, resources: Iterable[Resource]) -
 def _unclaimed(connection: Connection, app: App, stored: Stored, owner: str) -> None:
     """Raise when another inventory has this owner id, or when that cannot be found out."""
     try:
-        heads, _ = objects.list_objects(
-            connection, CONFIG_MAPS, None, selector=f"{INVENTORY_LABEL}={app_label(app)}"
-        )
+        heads, _ = objects.list_objects(connection, CONFIG_MAPS, None, selector=f"{INVENTORY_LABEL}={app_label(app)}")
     except ApiError as error:
         raise InventoryError(
             f"the inventory of App {app} is lost, and whether another one claims its objects cannot be seen: "

@@ -184,4 +184,3 @@ def _entry(row: list[str]) -> Entry:
     kind, group, version, namespace, name, standing, uid, applied, fingerprint = row
     object_id = ObjectId(kind=kind, group=group, namespace=namespace, name=name)
     return Entry(object_id, version, Standing(standing), uid, applied, fingerprint)
-

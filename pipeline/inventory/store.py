@@ -29,6 +29,7 @@ NAMESPACES = Resource(group="", version="v1", kind="Namespace", plural="namespac
 
 _MANAGER = "trimtab-inventory"
 _HASH_KEY_NAME = "trimtab-hash-key"
+_HASH_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,7 @@ class Store:
         try:
             if stored.resource_version:
                 body["metadata"]["resourceVersion"] = stored.resource_version
-                written = objects.replace(
-                    self._connection, CONFIG_MAPS, self._namespace, body, manager=_MANAGER
-                )
+                written = objects.replace(self._connection, CONFIG_MAPS, self._namespace, body, manager=_MANAGER)
             else:
                 written = self._in_namespace(CONFIG_MAPS, body)
         except ApiError as error:
@@ -145,7 +144,7 @@ class Store:
                 "apiVersion": "v1",
                 "kind": "Secret",
                 "metadata": {"name": _HASH_KEY_NAME},
-                "data": {"key": base64.b64encode(secrets.token_bytes(32)).decode()},
+                "data": {"key": base64.b64encode(secrets.token_bytes(_HASH_KEY_BYTES)).decode()},
             }
             try:
                 found = self._in_namespace(SECRETS, body)
@@ -155,13 +154,13 @@ class Store:
                 found = objects.get(self._connection, SECRETS, self._namespace, _HASH_KEY_NAME) or {}
         try:
             key = base64.b64decode((found.get("data") or {})["key"], validate=True)
-            if len(key) < 32:
-                raise ValueError("too short")
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError):
+            key = b""
+        if len(key) < _HASH_KEY_BYTES:
             raise InventoryError(
                 f"Secret {self._namespace}/{_HASH_KEY_NAME} has no usable data.key",
                 hint="delete it: a new one is made, and every Secret is sent once more",
-            ) from error
+            )
         return key
 
     def _read(self, head: dict[str, Any]) -> Stored:
@@ -169,8 +168,8 @@ class Store:
         try:
             data = json.loads((head.get("data") or {})["head"])
             parts = [base64.b64decode((head.get("binaryData") or {})["entries"], validate=True)]
-            for number in range(1, int(data["parts"])):
-                parts.append(self._read_part(f"{head['metadata']['name']}.{data['epoch']}.{number}"))
+            name = head["metadata"]["name"]
+            parts += [self._read_part(f"{name}.{data['epoch']}.{n}") for n in range(1, int(data["parts"]))]
             return Stored(self._namespace, decode(data, parts), version, parts=len(parts))
         except (KeyError, TypeError, ValueError, InventoryDamagedError) as error:
             damage = error.message if isinstance(error, InventoryDamagedError) else "the inventory is not whole"

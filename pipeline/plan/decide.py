@@ -1,4 +1,4 @@
-"""The pure decision: what to send, what to leave, what to prune, release or hold, and why. Reads nothing, does nothing."""
+"""The pure decision: what to send, leave, prune, release or hold, and why. Reads nothing, does nothing."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ class Rules:
     `release`: the App goes and its objects stay, so nothing is deleted.
     """
 
-    prune: Prune = Prune()
+    prune: Prune
     release: bool = False
     approved: str = ""
     approve_all: bool = False
@@ -171,9 +171,7 @@ def _why_send(wanted: Desired, entry: Entry | None, live: Live, owner: str) -> s
 
 
 def _send(wanted: Desired, entry: Entry | None, seen: LiveObject | None, owner: str, reason: str) -> Send:
-    known = (
-        entry is not None and entry.standing is not Standing.PENDING and (seen is None or seen.uid == entry.uid)
-    )
+    known = entry is not None and entry.standing is not Standing.PENDING and (seen is None or seen.uid == entry.uid)
     uid = entry.uid if entry is not None and known else ""
     return Send(wanted, uid, entry, seen, reason, force=bool(uid) and seen is not None and seen.is_ours(owner))
 

@@ -19,7 +19,7 @@ from yaml.events import (
 )
 
 from renderers.manifest.errors import ManifestError
-from renderers.manifest.guard import MAX_DEPTH, MAX_NODES, Reading
+from renderers.manifest.guard import MAX_DEPTH, MAX_NODES, Reading, clip
 from renderers.manifest.scalars import HINTS, TAG, Scalar, key_text, number, plain, tagged
 
 _TEMPLATE = "a {{ template }} is no YAML: render it first, or put it in quotes"
@@ -43,6 +43,7 @@ class DocumentReader:
         self._reading = reading
         self._offset = offset
         self._anchors: dict[str, _Anchored] = {}
+        self._empty = False
 
     def read(self) -> tuple[Any, int]:
         """The document's data and its first line; None where it is empty.
@@ -52,6 +53,7 @@ class DocumentReader:
         self._next()  # the stream's start
         start = self._next()
         if type(start) is not DocumentStartEvent:
+            self._empty = True
             return None, 0
         first = self._next()
         data = self._value(first, 0)
@@ -61,7 +63,7 @@ class DocumentReader:
 
     def at_end(self) -> bool:
         """Whether nothing follows the document. Raises as `read` does."""
-        return type(self._next()) is StreamEndEvent
+        return self._empty or type(self._next()) is StreamEndEvent
 
     def _value(self, event: Any, depth: int) -> Any:
         kind = type(event)
@@ -185,8 +187,3 @@ class DocumentReader:
 
     def _error(self, message: str, event: Any, *, hint: str) -> ManifestError:
         return self._reading.error(message, self._line(event), event.start_mark.column + 1, hint=hint)
-
-
-def clip(text: str) -> str:
-    """A key as a message shows it: quoted, on one line and not endless."""
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -89,3 +89,8 @@ class Reading:
             )
         if self.nodes > MAX_NODES:
             raise self.too_many(line)
+
+
+def clip(text: str) -> str:
+    """A key as a message shows it: quoted, on one line and not endless."""
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -5,6 +5,7 @@ at lines that begin with `---` (k8s.io/apimachinery, util/yaml), and each docume
 to JSON (sigs.k8s.io/yaml).
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,10 @@ from renderers.manifest.events import DocumentReader
 from renderers.manifest.guard import Reading
 from renderers.manifest.jsontext import json_values
 from renderers.manifest.text import Part, decoded, parts
+
+
+_HINT = "look at this line and at the indentation of the one before it"
+_END_OF_LINE = re.compile(r"[ \t\r]*\n?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +58,8 @@ def _documents(text: str, reading: Reading) -> Iterator[Document]:
             reading.count_document(line)
             yield Document(data, line)
             position = end
-        # What stands behind the last JSON value on its line is still looked at; only the end of the line is not.
-        rest = text[position:]
-        position += len(rest) - len(rest.lstrip(" \t\r"))
-        position += text.startswith("\n", position)
-    if position >= len(text):
-        return
+        if match := _END_OF_LINE.match(text, position):
+            position = match.end()
     for part in parts(text[position:], reading, text.count("\n", 0, position)):
         data, line = _document(part, reading)
         if data is not None:
@@ -85,3 +86,30 @@ def _document(part: Part, reading: Reading) -> tuple[Any, int]:
             hint="separate documents by a line with ---",
         )
     return data, line
+
+
+def _syntax_error(error: yaml.YAMLError, part: Part, reading: Reading) -> ManifestError:
+    """libyaml's complaint as a sentence with its place in the file."""
+    if isinstance(error, ReaderError):
+        line = part.text.encode()[: error.position].count(b"\n")
+        return reading.error(
+            f"the text has a character that YAML does not allow ({error.reason})",
+            line + part.offset + 1,
+            hint='write it as an escape in double quotes, such as "\\x07"',
+        )
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = getattr(error, "problem", None) or "it cannot be read"
+    if mark is None:
+        return reading.error(f"the text is no valid YAML: {problem}", part.offset + 1, hint=_HINT)
+    lines = part.text.split("\n")
+    near = "\n".join(lines[max(0, mark.line - 1) : mark.line + 1])
+    hint = _HINT
+    if "\t" in lines[mark.line][: mark.column + 1] if mark.line < len(lines) else False:
+        hint = "indent with spaces: YAML takes no tabs there"
+    elif "{{" in near:
+        hint = "this looks like a template: render it first, or exclude the file"
+    elif "mapping values" in problem:
+        hint = "put a value that holds a colon and a space in quotes"
+    return reading.error(
+        f"the text is no valid YAML: {problem}", mark.line + part.offset + 1, mark.column + 1, hint=hint
+    )

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from apiproxy import ApiProxy
 
 _FORKS = multiprocessing.get_context("forkserver")
@@ -25,8 +24,8 @@ def _child(arguments: list[str], environment: dict[str, str], log: str) -> None:
         os.dup2(file.fileno(), 2)
     from pipeline.cli.main import run
 
-    sys.stdout = open(1, "w", closefd=False)  # noqa: PTH123, SIM115
-    sys.stderr = open(2, "w", closefd=False)  # noqa: PTH123, SIM115
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
     code = run(arguments)
     sys.stdout.flush()
     sys.stderr.flush()

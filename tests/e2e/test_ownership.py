@@ -166,7 +166,7 @@ def test_a_stolen_owner_annotation_keeps_the_object(app: Any, make_map: Make) ->
         ("kluctl", "kluctl", {}, {"kluctl.io/deployment-name": "shop"}),
     ],
 )
-def test_a_known_deployers_object_is_refused_and_left_as_it_was(  # noqa: PLR0917
+def test_a_known_deployers_object_is_refused_and_left_as_it_was(
     app: Any, make_map: Make, deployer: str, manager: str, labels: Any, annotations: Any, *, same: bool
 ) -> None:
     theirs = make_map("a", a="1" if same else "theirs")
@@ -210,7 +210,9 @@ def test_another_apps_object_is_refused_and_its_owner_named(app: Any, make_map: 
     assert app.get("configmap", "b") is None
 
 
-@pytest.mark.parametrize(("policy", "code", "value"), [("take", 0, "git"), ("yield", 0, "theirs"), ("fail", 1, "theirs")])
+@pytest.mark.parametrize(
+    ("policy", "code", "value"), [("take", 0, "git"), ("yield", 0, "theirs"), ("fail", 1, "theirs")]
+)
 def test_conflicts_over_a_field(app: Any, make_map: Make, policy: str, code: int, value: str) -> None:
     theirs = make_map("a", x="theirs")
     theirs["metadata"]["namespace"] = app.namespace

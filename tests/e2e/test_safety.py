@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from apiproxy import ApiProxy
 
 Make = Callable[..., dict[str, Any]]

@@ -33,8 +33,10 @@ _DEPLOYMENT: dict[str, Any] = {
         ),
         (
             '.spec.template.spec.containers[name="web"].image',
-            lambda d: [sorted(c) for c in d["spec"]["template"]["spec"]["containers"]]
-            == [["image", "name"], ["name", "ports"]],
+            lambda d: (
+                [sorted(c) for c in d["spec"]["template"]["spec"]["containers"]]
+                == [["image", "name"], ["name", "ports"]]
+            ),
         ),
         (
             '.spec.template.spec.containers[name="web"].ports[containerPort=80,protocol="TCP"]',

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.inventory import record as rec
 from pipeline.inventory.record import Entry, InventoryDamagedError, InventoryError, Outcome, Record, Standing

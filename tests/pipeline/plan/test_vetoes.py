@@ -14,9 +14,7 @@ from renderers.manifest import ObjectId
 
 _ID = ObjectId("ConfigMap", "", "ns", "a")
 _ENTRY = Entry(_ID, "v1", Standing.CREATED, uid="u1", applied="d", fingerprint="f")
-_LIVE = LiveObject(
-    id=_ID, uid="u1", resource_version="1", fingerprint="f", owner="me", object=str(_ID), has_entry=True
-)
+_LIVE = LiveObject(id=_ID, uid="u1", resource_version="1", fingerprint="f", owner="me", object=str(_ID), has_entry=True)
 _FINE = Candidate(_ENTRY, _LIVE, "me", Prune())
 
 

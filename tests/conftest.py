@@ -1,0 +1,68 @@
+"""Fixtures of all tests: an environment of their own, the control plane, the command line."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import harness
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tools() -> Path:
+    """The folder with helm, kustomize, kubectl and the components of the control plane."""
+    return harness.find_tools()
+
+
+@pytest.fixture(autouse=True)
+def own_environment(tools: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test: nothing of the person's own configuration, and the tools on PATH."""
+    environment = harness.own_environment(tmp_path_factory.mktemp("home"))
+    environment["PATH"] = f"{tools}:{environment['PATH']}"
+    for name in set(os.environ) - set(environment):
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def control_plane(
+    tools: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[harness.ControlPlane]:
+    """The control plane of this test run, shared by all workers."""
+    base = tmp_path_factory.getbasetemp()
+    in_worker = hasattr(request.config, "workerinput")
+    with harness.shared_control_plane(base.parent if in_worker else base, tools) as plane:
+        yield plane
+
+
+@pytest.fixture
+def namespace(control_plane: harness.ControlPlane) -> Iterator[str]:
+    """A new namespace on the control plane."""
+    name = f"test-{secrets.token_hex(4)}"
+    control_plane.kubectl("create", "namespace", name)
+    yield name
+    control_plane.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture
+def trimtab(request: pytest.FixtureRequest) -> Callable[..., harness.Result]:
+    """Runs the command line: `trimtab("apply", path, ...)`, with the control plane when the test asks for it.
+
+    `env` is added to the environment; `input` is the standard input; `timeout` is in seconds.
+    """
+    asked = "control_plane" in request.fixturenames
+    plane: harness.ControlPlane | None = request.getfixturevalue("control_plane") if asked else None
+
+    def run(
+        *args: str | Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        input: str | None = None,  # noqa: A002 - as subprocess names it
+        timeout: float = 120,
+    ) -> harness.Result:
+        environment = {**(plane.env if plane else os.environ), **(env or {})}
+        return harness.run_cli(*args, env=environment, cwd=cwd, stdin=input, timeout=timeout)
+
+    return run
