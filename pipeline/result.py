@@ -14,6 +14,10 @@ from pipeline.plan.model import Action, Change
 from renderers.manifest import ObjectId
 
 
+#: The exit code of a sync that waits for approval.
+HELD = 3
+
+
 class Progress(Protocol):
     """Who is told how a sync goes on; called from several threads."""
 
@@ -113,7 +117,7 @@ class SyncResult:
             return 4 if good else 1
         if self.unhealthy:
             return 1
-        return 3 if self.of(Action.HELD) else 0
+        return HELD if self.of(Action.HELD) else 0
 
     @property
     def summary(self) -> str:

@@ -87,7 +87,7 @@ class RenderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a unit (or a whole App: see `renderers.render`) came to.
+    """What a unit (or a whole App: see `renderers.tree`) came to.
 
     `hooks` are Helm hooks other than tests, `tests` are Helm tests: never mixed with the manifests. `warnings`
     are sentences for people, each with its place.

@@ -1,6 +1,7 @@
 """The boundary of a render: what lies inside the checkout and what leads out of it. Nothing is read here but links."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from renderers.api import RenderError
@@ -19,10 +20,11 @@ def real(path: Path) -> Path:
     return Path(os.path.realpath(os.path.normpath(path)))
 
 
-def refuse_links_out(folder: Path, root: Path) -> None:
-    """Raise RenderError for the first link, in the folder or in what its links lead to, that leaves the root.
+def files_inside(folder: Path, root: Path) -> Iterator[Path]:
+    """Every file below the folder, links followed, each folder once. `root` is resolved.
 
-    helm follows every link of a chart, so each one counts, used or not. `root` is resolved.
+    Raises RenderError for the first link that leaves the root (helm follows every link of a chart, used or not), and
+    for a folder that cannot be read.
     """
     todo, seen = [folder], set[Path]()
     while todo:
@@ -32,8 +34,11 @@ def refuse_links_out(folder: Path, root: Path) -> None:
             raise RenderError(
                 f"{shown(current, root)} is a link that leads out of the checkout, to {target}", hint=KEEP_INSIDE
             )
-        if target in seen or not target.is_dir():
-            continue
-        seen.add(target)
-        with os.scandir(target) as entries:
-            todo += sorted(Path(e.path) for e in entries if e.is_symlink() or e.is_dir(follow_symlinks=False))
+        if not target.is_dir():
+            yield current
+        elif target not in seen:
+            seen.add(target)
+            try:
+                todo += sorted(current / path.name for path in target.iterdir())
+            except OSError as e:
+                raise RenderError(f"the folder {shown(current, root)} cannot be read: {e.strerror}") from e

@@ -7,11 +7,12 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 import sh
@@ -28,7 +29,8 @@ _MESSAGE_LINES = 40
 _GO_TRACE = re.compile(r"^(goroutine \d+ |runtime stack:|\[signal |PC=0x)", re.MULTILINE)
 _LOG_TIME = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ", re.MULTILINE)
 _OUT_OF_MEMORY = re.compile(
-    r"runtime: out of memory|fatal error: (out of memory|.*(allocate|reserve))|pthread_create failed|cannot allocate memory"
+    r"runtime: out of memory|fatal error: (out of memory|.*(allocate|reserve))|pthread_create failed|"
+    r"cannot allocate memory"
 )
 _VERSION = {"helm": ("version", "--template", "{{.Version}}"), "kustomize": ("version",)}
 
@@ -67,7 +69,7 @@ def tool_version(name: str) -> str:
     return _version(find_tool(name))
 
 
-def run(  # noqa: PLR0913 - one process, and each is a fact about it
+def run(
     name: str,
     arguments: Sequence[str],
     *,
@@ -75,13 +77,13 @@ def run(  # noqa: PLR0913 - one process, and each is a fact about it
     limits: Limits,
     root: Path | None = None,
     where: str = "",
-    hints: Sequence[tuple[str, str]] = (),
+    hints: Mapping[str, str] = MappingProxyType({}),
 ) -> Output:
     """Run a tool in the private folder and answer all that it printed.
 
     Raises RenderError when it is missing, fails, prints what is no UTF-8, or hits a limit (named in the message).
-    `root` is the checkout: paths in the tool's messages become relative to it. `where` is the unit. `hints` are
-    pairs of a text in the tool's message and what to do about it.
+    `root` is the checkout: paths in the tool's messages become relative to it. `where` is the unit. `hints` say
+    what to do, by a text in the tool's message.
     """
     argv = [str(find_tool("prlimit")), *limited(limits), *network_wall(), str(find_tool(name)), *arguments]
     command = f"{name} {arguments[0]}"
@@ -98,7 +100,7 @@ def run(  # noqa: PLR0913 - one process, and each is a fact about it
         raise RenderError(
             f"{command} failed with exit code {ended.code}: {message or 'it said nothing'}",
             where=where,
-            hint=next((hint for text, hint in hints if text in message), ""),
+            hint=next((hint for text, hint in hints.items() if text in message), ""),
         )
     try:
         return Output(printed.decode(), tuple(line for line in message.splitlines() if line.strip()))
@@ -124,10 +126,12 @@ def network_wall() -> tuple[str, ...]:
     one wall of several.
     """
     unshare = shutil.which("unshare")
-    for form in ("-n", "-rn") if unshare else ():
+    if unshare is None:
+        return ()
+    for form in ("-n", "-rn"):
         with suppress(sh.ErrorReturnCode, sh.ForkException):
             sh.Command(unshare)(form, "true", _tty_out=False)
-            return (str(unshare), form, "--")
+            return (unshare, form, "--")
     return ()
 
 
@@ -145,7 +149,7 @@ def _execute(argv: Sequence[str], private: Path, wall: float, out: BinaryIO, err
             process = sh.Command(argv[0])(
                 *argv[1:],
                 _cwd=str(private / "home"),
-                _env=environment(private),
+                _env=dict(environment(private)),
                 _in=nothing,
                 _out=out,
                 _err=err,
@@ -155,7 +159,9 @@ def _execute(argv: Sequence[str], private: Path, wall: float, out: BinaryIO, err
                 _bg_exc=False,
             )
         except (sh.ForkException, OSError) as e:
-            raise RenderError(f"{argv[0]} could not be started", hint="is the machine out of memory or processes?") from e
+            raise RenderError(
+                f"{argv[0]} could not be started", hint="is the machine out of memory or processes?"
+            ) from e
     group: int = process.process.pgid
     late = threading.Event()
 
@@ -174,7 +180,8 @@ def _execute(argv: Sequence[str], private: Path, wall: float, out: BinaryIO, err
         clock.cancel()
         _groups.discard(group)
         _kill(group)
-    return _Ended(process.process.exit_code, late.is_set(), time.monotonic() - began)
+    code = process.process.exit_code
+    return _Ended(-signal.SIGKILL if code is None else code, late.is_set(), time.monotonic() - began)
 
 
 def _kill(group: int) -> None:

@@ -71,28 +71,14 @@ def run(command: Sequence[str], audit_log: Path | None) -> int:
 
 def run_kept(command: Sequence[str], state: Path, audit_log: Path | None) -> int:
     """Run a command with the kept control plane, which is started when it is not there. Raises ToolError."""
-    code = up(state, audit_log)
+    code = _start_kept(state, audit_log)
     plane = folders.description(state)
     return _run(command, plane) if code == 0 and plane else code
 
 
 def up(state: Path, audit_log: Path | None) -> int:
     """Start a control plane that is kept, unless it runs already. Raises ToolError."""
-    if folders.holder(state) is None:
-        tools = ensure()
-        with tempfile.TemporaryFile() as said:
-            server = _start_server(tools, state, audit_log, stdin=subprocess.DEVNULL, stderr=said)
-            try:
-                ready = bool(server.stdout and server.stdout.readline())
-            except KeyboardInterrupt:
-                server.terminate()
-                raise
-            if not ready:
-                code = server.wait()
-                said.seek(0)
-                print(said.read().decode(errors="replace"), end="", file=sys.stderr)
-                return code
-    return status(state)
+    return _start_kept(state, audit_log) or status(state)
 
 
 def down(state: Path) -> int:
@@ -199,6 +185,25 @@ def _run(command: Sequence[str], plane: Mapping[str, Any]) -> int:
         signal.signal(number, forward)
     code = child.wait()
     return code if code >= 0 else 128 - code
+
+
+def _start_kept(state: Path, audit_log: Path | None) -> int:
+    if folders.holder(state) is not None:
+        return 0
+    tools = ensure()
+    with tempfile.TemporaryFile() as said:
+        server = _start_server(tools, state, audit_log, stdin=subprocess.DEVNULL, stderr=said)
+        try:
+            ready = bool(server.stdout and server.stdout.readline())
+        except KeyboardInterrupt:
+            server.terminate()
+            raise
+        if ready:
+            return 0
+        code = server.wait()
+        said.seek(0)
+        print(said.read().decode(errors="replace"), end="", file=sys.stderr)
+        return code
 
 
 def _start_server(

@@ -4,10 +4,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
-from pipeline.apply.send import Policy, Sent, send
+from pipeline.apply.send import Policy, Sent, send, unsent
 from pipeline.cluster.connection import Connection
 from pipeline.health.rules import settled
 from pipeline.health.wait import wait
@@ -24,13 +24,17 @@ _STAGE_TIMEOUT = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Applier:
-    """What every PATCH of one sync needs. `on_sent` is told of each object as it is done, from any thread."""
+    """What every PATCH of one sync needs. `on_sent` is told of each object as it is done, from any thread.
+
+    `lost` is set once the cluster gave no answer: what is left is not tried for minutes one by one.
+    """
 
     connection: Connection
     policy: Policy
     selector: str
     stop: threading.Event
     on_sent: Callable[[Sent], None]
+    lost: threading.Event = field(default_factory=threading.Event)
 
     def run(self, plan: Plan) -> Iterator[Sent]:
         """Send all that the plan says, in its order of stages.
@@ -52,7 +56,12 @@ class Applier:
         def one(item: Send) -> Sent | None:
             if self.stop.is_set():
                 return None
-            sent = self._patient(item) if retry_kind else send(self.connection, item, self.policy)
+            if self.lost.is_set():
+                sent = unsent(item, "the cluster is out of reach")
+            else:
+                sent = self._patient(item) if retry_kind else send(self.connection, item, self.policy)
+            if sent.unreachable:
+                self.lost.set()
             self.on_sent(sent)
             return sent
 

@@ -10,6 +10,7 @@ from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.errors import ApiError
 from pipeline.cluster.fields import Deployer, fingerprint, known_deployer
+from pipeline.errors import ClusterUnreachableError
 from pipeline.inventory.record import Entry, Standing
 from pipeline.plan.decide import Send
 from pipeline.plan.model import Action, Change
@@ -30,12 +31,14 @@ class Sent:
 
     `entry` is what the inventory shall say from now on, None where the object is not ours. `answer` is the API
     server's object, None where there is none. `kind_lags`: the kind or its schema is not served, perhaps not yet.
+    `unreachable`: the cluster gave no answer at all.
     """
 
     change: Change
     entry: Entry | None
     answer: Mapping[str, Any] | None = None
     kind_lags: bool = False
+    unreachable: bool = False
 
 
 def send(connection: Connection, item: Send, policy: Policy) -> Sent:
@@ -52,8 +55,13 @@ def send(connection: Connection, item: Send, policy: Policy) -> Sent:
                 if not error.uid_mismatch:
                     raise
         return _first_touch(connection, item, policy)
-    except ApiError as error:
+    except (ApiError, ClusterUnreachableError) as error:
         return _failed(item, error)
+
+
+def unsent(item: Send, why: str) -> Sent:
+    """What becomes of an object that is not sent any more."""
+    return Sent(Change(item.desired.id, Action.FAILED, f"not sent: {why}"), _survivor(item, touched=False))
 
 
 def _later(connection: Connection, item: Send, policy: Policy) -> Sent:
@@ -189,14 +197,16 @@ def _refused(item: Send, refused: _RefusedError) -> Sent:
     return Sent(Change(item.desired.id, Action.REFUSED, message), _survivor(item, touched=False))
 
 
-def _failed(item: Send, error: ApiError) -> Sent:
+def _failed(item: Send, error: ApiError | ClusterUnreachableError) -> Sent:
     message = f"{item.desired.origin}: {error.message}"
     if error.hint:
         message += f"\n  → {error.hint}"
     # A definite refusal created nothing. After a timeout or a server's failure nobody knows: keep the doubt.
     change = Change(item.desired.id, Action.FAILED, message)
-    lags = error.kind_missing or error.schema_lag
-    return Sent(change, _survivor(item, touched=error.temporary), kind_lags=lags)
+    survivor = _survivor(item, touched=error.temporary)
+    if isinstance(error, ClusterUnreachableError):
+        return Sent(change, survivor, unreachable=True)
+    return Sent(change, survivor, kind_lags=error.kind_missing or error.schema_lag)
 
 
 def _survivor(item: Send, *, touched: bool) -> Entry | None:

@@ -1,5 +1,6 @@
 """`trimtab apply`: the whole road for one folder or App file, in this process, without a controller."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ from pipeline.cli.output import Format, Shown, show_result, warnings
 from pipeline.cli.stopping import stop_on_signals
 from pipeline.errors import InputError
 from pipeline.rendering import capabilities_of, left_out, render_app
+from pipeline.result import HELD, SyncResult
 from pipeline.sync import Target, sync
 from renderers.api import Rendered
 
@@ -66,8 +68,15 @@ def apply(
             warnings((*rendered.warnings, *left_out(rendered)))
             return rendered
 
-        with Shown(quiet=output is not Format.TABLE) as shown:
-            target = Target(session, store, shown, stop, approve_all=yes)
-            result = sync(app, chosen.checkout, render, target)
-    show_result(result, output)
+        def turn(*, approve_all: bool) -> SyncResult:
+            with Shown(quiet=output is not Format.TABLE) as shown:
+                target = Target(session, store, shown, stop, approve_all=approve_all)
+                result = sync(app, chosen.checkout, render, target)
+            show_result(result, output)
+            return result
+
+        result = turn(approve_all=yes)
+        if result.exit_code == HELD and output is Format.TABLE and sys.stdin.isatty() and sys.stderr.isatty():
+            if typer.confirm("Prune them now?", err=True):
+                result = turn(approve_all=True)
     return result.exit_code

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -12,6 +13,9 @@ from kubernetes.client import Configuration
 from kubernetes.client.rest import should_bypass_proxies
 
 from pipeline.errors import ClusterUnreachableError, InputError
+
+#: Seconds for which credentials are not looked at again. They are refreshed minutes before they expire.
+_FRESH = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +53,21 @@ class Access:
         self._impersonation = impersonation
         self._configuration = configuration
         self._lock = threading.Lock()
+        self._known = ("", 0.0)
 
     def credentials(self) -> str:
         """The header lines that say who we are, each with its CRLF; refreshed where they expired.
 
         Raises ClusterUnreachableError when a plug-in cannot refresh them.
         """
+        lines, until = self._known
+        if time.monotonic() < until:
+            return lines
         with self._lock, own_errors("the credentials cannot be refreshed"):
             key = self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
-        return header("Authorization", key) + self._impersonation if key else self._impersonation
+        lines = (header("Authorization", key) if key else "") + self._impersonation
+        self._known = lines, time.monotonic() + _FRESH
+        return lines
 
 
 def header(name: str, value: str) -> str:

@@ -92,9 +92,10 @@ class Connection:
             headers += header("Content-Type", content_type or "application/json")
         request = Request(verb or method, method, _target(path, query), headers, body, timeout)
         outcome = self._try(request)
-        if _may_pass(outcome):
-            self._sleep(_pause(outcome, 1))
-            deadline = _DEADLINE if self._reached else _FIRST_DEADLINE
+        deadline = _DEADLINE if self._reached else _FIRST_DEADLINE
+        # The first try goes without tenacity, which costs as much CPU as all else here.
+        if _may_pass(outcome) and (pause := _pause(outcome, 1)) < deadline:
+            self._sleep(pause)
             outcome = tenacity.Retrying(
                 retry=tenacity.retry_if_result(_may_pass),
                 stop=tenacity.stop_before_delay(deadline) | tenacity.stop_when_event_set(self._closed),

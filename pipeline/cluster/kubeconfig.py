@@ -32,7 +32,7 @@ def load_access(kubeconfig: Path | None, context: str) -> Access:
     paths = str(kubeconfig) if kubeconfig is not None else os.environ.get("KUBECONFIG") or "~/.kube/config"
     with own_errors(f"the kubeconfig {paths} cannot be used"):
         merged = KubeConfigMerger(paths)  # type: ignore[no-untyped-call]
-    contexts = _names(merged, "contexts")
+        contexts = _names(merged)
     if not contexts and not context:
         return _in_cluster(paths)
     wanted = context or _current_context(merged)
@@ -79,8 +79,8 @@ def _in_cluster(paths: str) -> Access:
         return Access(configuration)
 
 
-def _names(merged: KubeConfigMerger, section: str) -> list[str]:
-    return [item["name"] for item in merged.config[section]] if merged.config and len(merged.config[section]) else []
+def _names(merged: KubeConfigMerger) -> list[str]:
+    return [item["name"] for item in merged.config["contexts"].value] if merged.config else []
 
 
 def _current_context(merged: KubeConfigMerger) -> str:

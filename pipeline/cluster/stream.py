@@ -39,6 +39,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._closed = False
         self._open: dict[threading.Event, weakref.WeakSet[Stream]] = {}
 
     def add(self, stream: Stream, stop: threading.Event) -> None:
@@ -46,12 +47,16 @@ class Streams:
         with self._lock:
             known = stop in self._open
             self._open.setdefault(stop, weakref.WeakSet()).add(stream)
-        if not known:
+            closed = self._closed
+        if closed:
+            stream.close()
+        elif not known:
             threading.Thread(target=self._watch, args=(stop,), name="trimtab-stop", daemon=True).start()
 
     def close(self) -> None:
-        """Close all of them."""
+        """Close all of them, and each that is added from now on."""
         with self._lock:
+            self._closed = True
             streams = [stream for group in self._open.values() for stream in group]
         for stream in streams:
             stream.close()

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from renderers.manifest import ObjectId
+
 Object = Mapping[str, Any]
 
 
@@ -50,6 +52,15 @@ def assess(obj: Object) -> Health:
 def settled(obj: Object) -> bool:
     """Whether an object needs no waiting, judged by the API server's answer to its apply."""
     return assess(obj).state is State.CURRENT
+
+
+def may_be_unready(object_id: ObjectId) -> bool:
+    """Whether an object of this kind can exist and not be ready: it has a rule, or is a custom resource."""
+    rule = _RULES.get((object_id.group, object_id.kind))
+    if rule is not None:
+        return rule is not _exists
+    # Kubernetes' own groups have no dot, or end in k8s.io.
+    return "." in object_id.group and not object_id.group.endswith(".k8s.io")
 
 
 def _deployment(obj: Object) -> Health:
@@ -130,18 +141,17 @@ def _pod(obj: Object) -> Health:
 
 
 def pod_trouble(pod: Object) -> str:
-    """What keeps a Pod from being ready, as its status has it (`ImagePullBackOff: …`); empty where it says nothing."""
+    """What keeps a Pod from being ready, in its own words (`ImagePullBackOff: …`); empty where it says nothing."""
     status = _status(pod)
-    for kind in ("initContainerStatuses", "containerStatuses"):
-        for container in status.get(kind) or ():
-            waiting = _part(_part(container, "state"), "waiting")
-            if waiting.get("reason") in (None, "ContainerCreating", "PodInitializing"):
-                continue
+    for container in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
+        state = _part(container, "state")
+        waiting, ended = _part(state, "waiting"), _part(state, "terminated")
+        if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
             last = _part(_part(container, "lastState"), "terminated")
-            code = f" (it last exited with {last['exitCode']})" if "exitCode" in last else ""
-            return f"{waiting['reason']}: container {container.get('name')}: {waiting.get('message', '')}{code}".rstrip(
-                ": "
-            )
+            code = f"; it last exited with {last['exitCode']}" if "exitCode" in last else ""
+            return f"{_text(waiting)} (container {container.get('name')}{code})"
+        if ended.get("exitCode"):
+            return f"{_text(ended)} (container {container.get('name')} exited with {ended['exitCode']})"
     scheduled = _condition(pod, "PodScheduled")
     return _text(scheduled) if scheduled.get("status") == "False" else ""
 

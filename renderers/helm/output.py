@@ -6,13 +6,13 @@ from pathlib import PurePosixPath
 
 from renderers.api import Rendered
 from renderers.manifest import Manifest
-from renderers.manifest.parse import parse_documents
+from renderers.printed import parse_printed
 
 #: helm begins each document so; the path is the chart's name and the template in it.
 _SOURCE = re.compile(r"^---\n# Source: (.+)\n", re.MULTILINE)
 
 HOOK = "helm.sh/hook"
-_TESTS = {"test", "test-success", "test-failure"}
+_TESTS = {"test", "test-success"}
 
 
 def read_output(text: str, unit: str) -> Rendered:
@@ -25,7 +25,7 @@ def read_output(text: str, unit: str) -> Rendered:
     tests: list[Manifest] = []
     warnings: list[str] = []
     for file, documents in _by_template(text, unit):
-        parsed, doubts = parse_documents(documents, file=file, unit=unit)
+        parsed, doubts = parse_printed(documents, file=file, unit=unit)
         warnings += doubts
         for manifest in parsed:
             events = _events(manifest)

@@ -1,10 +1,11 @@
-"""The renderer: `helm template` of a chart with its options, without network, cluster or anything outside the checkout."""
+"""The renderer: `helm template` of a chart, without network, cluster or anything outside the checkout."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from renderers.api import HelmOptions, Rendered, RenderRequest
-from renderers.boundary import refuse_links_out, shown
+from renderers.boundary import shown
+from renderers.helm.files import check_files
 from renderers.helm.output import read_output
 from renderers.manifest.dump import dump
 from renderers.sandbox import private_folder
@@ -12,14 +13,13 @@ from renderers.tool import run
 
 name = "helm"
 
-_HINTS = (
-    (
-        "missing in charts/",
-        "dependencies are not fetched: run `helm dependency update` on the chart, and commit its charts/ folder",
-    ),
-    ("invalid release name", "choose one with --release-name, or `helm: {releaseName: ...}` in .trimtab.yaml"),
-    ("incompatible with Kubernetes", "--kube-version says which version the chart sees"),
-)
+_HINTS = {
+    "missing in charts/": "dependencies are not fetched: run `helm dependency update` on the chart, and commit its "
+    "charts/ folder",
+    "invalid release name": "choose one with --release-name, or `helm: {releaseName: ...}` in .trimtab.yaml",
+    "failing loading": "a render uses no network: copy what the schema refers to into values.schema.json",
+    "incompatible with Kubernetes": "--kube-version says which version the chart sees",
+}
 
 
 def fits(folder: Path) -> bool:
@@ -32,7 +32,7 @@ def render(request: RenderRequest) -> Rendered:
 
     Raises RenderError (a link that leads out, or helm's own message) and ManifestError naming the template.
     """
-    refuse_links_out(request.folder, request.root)
+    check_files(request.folder, request.root)
     unit = shown(request.folder, request.root)
     with private_folder() as private:
         arguments = [
@@ -62,7 +62,8 @@ def render(request: RenderRequest) -> Rendered:
 
 def _values(options: Sequence[HelmOptions], private: Path) -> list[str]:
     """The flags of all values in order. helm merges files first, then `--set`, then `--set-string`."""
-    files, sets = [], []
+    files: list[Path] = []
+    sets: list[str] = []
     for number, layer in enumerate(options):
         files += layer.value_files
         if layer.values:

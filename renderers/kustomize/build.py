@@ -5,20 +5,17 @@ from pathlib import Path
 from renderers.api import Rendered, RenderRequest
 from renderers.boundary import shown
 from renderers.kustomize.references import check_references, kustomization_files
-from renderers.manifest.parse import parse_documents
+from renderers.printed import parse_printed
 from renderers.sandbox import private_folder
 from renderers.tool import find_tool, run
 
 name = "kustomize"
 
-_HINTS = (
-    (
-        "is not in or below",
-        "kustomize reads single files only below the kustomization's own folder: move the file there, or refer to "
-        "its folder as a base",
-    ),
-    ("cycle detected", "a kustomization may not refer to a folder above itself"),
-)
+_HINTS = {
+    "is not in or below": "kustomize reads single files only below their kustomization's folder: move it there, or "
+    "refer to its folder as a base",
+    "cycle detected": "a kustomization may not refer to a folder above itself",
+}
 
 
 def fits(folder: Path) -> bool:
@@ -44,6 +41,6 @@ def render(request: RenderRequest) -> Rendered:
         output = run(
             "kustomize", arguments, private=private, limits=request.limits, root=request.root, where=unit, hints=_HINTS
         )
-    manifests, doubts = parse_documents(output.text, file=unit, unit=unit)
+    manifests, doubts = parse_printed(output.text, file=unit, unit=unit)
     said = tuple(f"{unit}: kustomize: {line.removeprefix('# Warning: ')}" for line in output.warnings)
     return Rendered(manifests, warnings=said + doubts)

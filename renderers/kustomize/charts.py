@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from renderers.api import RenderError
-from renderers.boundary import KEEP_INSIDE, real, refuse_links_out
+from renderers.boundary import KEEP_INSIDE, real
+from renderers.helm.files import check_files
 from renderers.kustomize.fields import find, text_of
 
 
@@ -21,8 +22,8 @@ def check_chart(field: str, chart: Any, settings: Any, *, folder: Path, root: Pa
         )
     for setting, _ in find(settings, "configHome"):
         raise RenderError(
-            f"{field}: {setting} gives helm settings and plug-ins from the repository, and no code of a repository is run",
-            hint="remove it",
+            f"{field}: {setting} would give helm settings and plug-ins from the repository",
+            hint="remove it: no code of a repository is run",
         )
     name, version, repository = text_of(chart, "name"), text_of(chart, "version"), text_of(chart, "repo")
     if text_of(chart, "releaseName").startswith("-"):
@@ -38,4 +39,4 @@ def check_chart(field: str, chart: Any, settings: Any, *, folder: Path, root: Pa
         vendored = place.relative_to(folder).as_posix()
         cause = f"would be fetched from {repository}, and a render uses no network" if repository else "is not there"
         raise RenderError(f"{field}: the chart {name} {cause}", hint=f"commit the chart as {vendored}")
-    refuse_links_out(place, root)
+    check_files(place, root)

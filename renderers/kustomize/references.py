@@ -12,9 +12,11 @@ from typing import Any
 
 from renderers.api import RenderError
 from renderers.boundary import KEEP_INSIDE, real, shown
+from renderers.files import read_inside
 from renderers.kustomize.charts import check_chart
 from renderers.kustomize.fields import find
 from renderers.manifest import ManifestError
+from renderers.manifest.guard import MAX_SIZE
 from renderers.manifest.load import load_text
 
 #: kustomize's `konfig.RecognizedKustomizationFileNames`.
@@ -63,22 +65,22 @@ def kustomization_files(folder: Path) -> tuple[Path, ...]:
     return tuple(folder / name for name in FILE_NAMES if (folder / name).is_file())
 
 
-def referenced_folders(folder: Path) -> set[Path]:
-    """The folders, resolved, that a kustomization refers to directly. Whatever is wrong is left for the build to say.
+def referenced_folders(folder: Path, root: Path) -> set[Path]:
+    """The kustomizations inside `root`, resolved, that the one in `folder` refers to directly.
 
-    Raises nothing: a kustomization that cannot be read refers to nothing.
+    Raises nothing: what cannot be read refers to nothing, and the build will say what is wrong.
     """
     folders = set()
     try:
         for file in kustomization_files(folder):
-            for document in load_text(file.read_bytes(), file=str(file)).documents:
+            for document in _documents(file, root):
                 for pattern in _ENTRIES + _PLUGINS:
-                    for _, text in find(document.data, pattern):
-                        if isinstance(text, str) and not _is_remote(text, folder) and _is_kustomization(folder, text):
+                    for _, text in find(document, pattern):
+                        if isinstance(text, str) and not _is_remote(text, folder) and not text.startswith("/"):
                             folders.add(real(folder / text))
-    except (ManifestError, RenderError, OSError):
+    except (ManifestError, RenderError):
         pass
-    return folders
+    return {path for path in folders if path.is_relative_to(root) and kustomization_files(path)}
 
 
 def check_references(folder: Path, root: Path, *, enable_helm: bool) -> None:
@@ -109,31 +111,15 @@ class _Check:
         """Check all of it; what comes out are the kustomizations that it refers to."""
         for file in kustomization_files(self.folder):
             self.file = shown(file, self.root)
-            if not real(file).is_relative_to(self.root):
-                raise RenderError(f"{self.file} is a link that leads out of the checkout", hint=KEEP_INSIDE)
-            for document in load_text(file.read_bytes(), file=self.file).documents:
+            for document in _documents(file, self.root):
                 try:
-                    yield from self._document(document.data)
+                    yield from self._document(document)
                 except RenderError as e:
                     raise RenderError(e.message, where=e.where or self.file, hint=e.hint) from e
 
     def _document(self, data: Any) -> Iterator[_Kustomization]:
-        for field, chart in find(data, "helmCharts[]"):
-            home = next((value for _, value in find(data, "helmGlobals")), {})
-            check_chart(field, chart, home, folder=self.folder, root=self.root, enabled=self.enable_helm)
-        for field, _ in find(data, "helmChartInflationGenerator[]"):
-            raise RenderError(
-                f"{field} is a form that kustomize has given up", hint="`kustomize edit fix` turns it into helmCharts"
-            )
-        for pattern in _FILES:
-            for field, text in find(data, pattern):
-                self._file(field, text, self.folder)
-        for pattern in _KEYED_FILES:
-            for field, text in find(data, pattern):
-                self._file(field, _without_key(text), self.folder)
-        for field, text in find(data, "patchesStrategicMerge[]"):
-            if not _inline(text):
-                self._file(field, text, self.folder)
+        self._charts(data)
+        self._files(data)
         for pattern in _PLUGINS:
             for field, text in find(data, pattern):
                 yield from self._plugin(field, text, self.folder)
@@ -143,6 +129,26 @@ class _Check:
                     yield from self._plugin(field, text, self.plugins_of)
                 else:
                     yield from self._entry(field, text, plugins_of=None)
+
+    def _charts(self, data: Any) -> None:
+        for field, _ in find(data, "helmChartInflationGenerator[]"):
+            raise RenderError(
+                f"{field} is a form that kustomize has given up", hint="`kustomize edit fix` turns it into helmCharts"
+            )
+        settings = next((value for _, value in find(data, "helmGlobals")), None)
+        for field, chart in find(data, "helmCharts[]"):
+            check_chart(field, chart, settings, folder=self.folder, root=self.root, enabled=self.enable_helm)
+
+    def _files(self, data: Any) -> None:
+        for pattern in _FILES:
+            for field, text in find(data, pattern):
+                self._file(field, text, self.folder)
+        for pattern in _KEYED_FILES:
+            for field, text in find(data, pattern):
+                self._file(field, _without_key(text), self.folder)
+        for field, text in find(data, "patchesStrategicMerge[]"):
+            if not _inline(text):
+                self._file(field, text, self.folder)
 
     def _entry(self, field: str, text: Any, *, plugins_of: Path | None) -> Iterator[_Kustomization]:
         target = self._resolve(field, text, self.folder)
@@ -171,7 +177,7 @@ class _Check:
                     )
                 yield from self._entry(field, text, plugins_of=base)
                 return
-            documents = [d.data for d in load_text(target.read_bytes(), file=shown(target, self.root)).documents]
+            documents = _documents(target, self.root)
         for data in _expanded(documents):
             if data.get("apiVersion") == "builtin":
                 self._builtin(f"{field} {data.get('kind')}", data, base)
@@ -215,14 +221,15 @@ class _Check:
         return target
 
 
+def _documents(file: Path, root: Path) -> list[Any]:
+    loaded = load_text(read_inside(file, root, limit=MAX_SIZE), file=shown(file, root))
+    return [document.data for document in loaded.documents]
+
+
 def _is_remote(text: str, base: Path) -> bool:
     if _REMOTE.match(text):
         return True
     return bool(_REMOTE_UNLESS_FILE.match(text)) and not (base / text).is_file()
-
-
-def _is_kustomization(base: Path, text: str) -> bool:
-    return not text.startswith("/") and bool(kustomization_files(real(base / text)))
 
 
 def _without_key(text: Any) -> Any:

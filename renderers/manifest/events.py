@@ -6,7 +6,7 @@ counted before they are copied, and nothing is built twice.
 
 from typing import Any
 
-from yaml.cyaml import CParser
+from yaml._yaml import CParser
 from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -14,7 +14,6 @@ from yaml.events import (
     MappingStartEvent,
     ScalarEvent,
     SequenceEndEvent,
-    SequenceStartEvent,
     StreamEndEvent,
 )
 
@@ -57,16 +56,18 @@ class DocumentReader:
             return None, 0
         first = self._next()
         data = self._value(first, 0)
-        line = first.start_mark.line + 1 + self._offset
+        line = self._line(first)
         self._next()  # the document's end
         return data, line
 
-    def at_end(self) -> bool:
-        """Whether nothing follows the document. Raises as `read` does."""
-        return self._empty or type(self._next()) is StreamEndEvent
+    def rest(self) -> int:
+        """The line on which the text goes on behind the document; 0 where it does not. Raises as `read` does."""
+        event = None if self._empty else self._next()
+        return 0 if event is None or type(event) is StreamEndEvent else self._line(event)
 
     def _value(self, event: Any, depth: int) -> Any:
         kind = type(event)
+        value: Any
         if kind is ScalarEvent:
             value = self._scalar(event)
             if value.__class__ is int or value.__class__ is float:
@@ -97,6 +98,7 @@ class DocumentReader:
     def _map(self, depth: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
         merged: set[str] = set()
+        key: Any
         while type(event := self._next()) is not MappingEndEvent:
             if type(event) is ScalarEvent:
                 if event.value == "<<" and (event.implicit[0] or event.tag == f"{TAG}merge"):
@@ -127,8 +129,10 @@ class DocumentReader:
         event = self._next()
         value = self._value(event, depth)
         maps = [value] if isinstance(value, dict) else value
-        if not isinstance(maps, list) or not all(isinstance(part, dict) for part in maps) or (
-            type(event) is AliasEvent and maps is value
+        if (
+            not isinstance(maps, list)
+            or not all(isinstance(part, dict) for part in maps)
+            or (type(event) is AliasEvent and maps is value)
         ):
             raise self._error("<< takes a map or a list of maps", key, hint="name an anchor of a map: <<: *name")
         for part in reversed(maps):

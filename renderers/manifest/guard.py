@@ -21,9 +21,13 @@ MAX_WARNINGS = 100
 
 @dataclass(slots=True)
 class Reading:
-    """The state of reading one text. `file` is what messages call it; lines and columns count from 1."""
+    """The state of reading one text. `file` is what messages call it; lines and columns count from 1.
+
+    `before` lines of the file stand before the text: they are added to every line.
+    """
 
     file: str
+    before: int = 0
     nodes: int = 0
     aliased: int = 0
     documents: int = 0
@@ -32,13 +36,13 @@ class Reading:
 
     def error(self, message: str, line: int = 0, column: int = 0, *, hint: str = "") -> ManifestError:
         """A ManifestError at that place."""
-        place = [self.file, *(str(number) for number in (line, column) if number)]
+        place = [self.file, *(str(number) for number in (line and line + self.before, column) if number)]
         return ManifestError(message, where=":".join(place), hint=hint)
 
     def warn(self, sentence: str, line: int) -> None:
         """Keep a sentence for people, up to MAX_WARNINGS."""
         if len(self.warnings) < MAX_WARNINGS:
-            self.warnings.append(f"{self.file}:{line}: {sentence}")
+            self.warnings.append(f"{self.file}:{line + self.before}: {sentence}")
         else:
             self.unsaid += 1
 

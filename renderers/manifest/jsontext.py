@@ -21,10 +21,9 @@ def json_values(text: str, reading: Reading) -> Iterator[tuple[Any, int, int]]:
     if text.count(",") > MAX_NODES:
         raise reading.too_many(1)
     values = _Values(reading)
-    position = _skip_space(text, 0)
-    count = 0
-    while position < len(text):
-        values.line = text.count("\n", 0, position) + 1
+    end = count = 0
+    while (position := _skip_space(text, end)) < len(text):
+        values.line += text.count("\n", end, position)
         try:
             data, end = values.decoder.raw_decode(text, position)
         except json.JSONDecodeError as e:
@@ -36,8 +35,8 @@ def json_values(text: str, reading: Reading) -> Iterator[tuple[Any, int, int]]:
         except RecursionError as e:
             raise reading.too_deep(values.line) from e
         yield values.checked(data, 0), values.line, end
+        values.line += text.count("\n", position, end)
         count += 1
-        position = _skip_space(text, end)
 
 
 def _skip_space(text: str, position: int) -> int:

@@ -19,8 +19,8 @@ from renderers.manifest.guard import Reading
 from renderers.manifest.jsontext import json_values
 from renderers.manifest.text import Part, decoded, parts
 
-
-_HINT = "look at this line and at the indentation of the one before it"
+#: What libyaml counts as the end of a line.
+_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _END_OF_LINE = re.compile(r"[ \t\r]*\n?")
 
 
@@ -40,13 +40,14 @@ class Loaded:
     warnings: tuple[str, ...] = ()
 
 
-def load_text(text: str | bytes, *, file: str) -> Loaded:
-    """Read a text of any number of YAML documents or JSON values. `file` is what messages call it.
+def load_text(text: str | bytes, *, file: str, line_offset: int = 0) -> Loaded:
+    """Read a text of any number of YAML documents or JSON values.
 
-    Raises ManifestError, with `file:line:column`, for what kubectl refuses, for a text that goes on behind the end
-    of a document (kubectl would silently drop the rest), and past the limits of `guard`.
+    `file` is what messages call it, and `line_offset` the number of its lines that stand before the text. Raises
+    ManifestError, with `file:line:column`, for what kubectl refuses, for a text that goes on behind the end of a
+    document (kubectl silently drops that), and past the limits of `guard`.
     """
-    reading = Reading(file)
+    reading = Reading(file, line_offset)
     documents = tuple(_documents(decoded(text, reading), reading))
     return Loaded(documents, reading.all_warnings())
 
@@ -56,34 +57,33 @@ def _documents(text: str, reading: Reading) -> Iterator[Document]:
     if text[:4096].lstrip().startswith("{"):
         for data, line, end in json_values(text, reading):
             reading.count_document(line)
-            yield Document(data, line)
+            yield Document(data, line + reading.before)
             position = end
-        if match := _END_OF_LINE.match(text, position):
+        if position and (match := _END_OF_LINE.match(text, position)):
             position = match.end()
     for part in parts(text[position:], reading, text.count("\n", 0, position)):
         data, line = _document(part, reading)
         if data is not None:
             reading.count_document(line)
-            yield Document(data, line)
+            yield Document(data, line + reading.before)
 
 
 def _document(part: Part, reading: Reading) -> tuple[Any, int]:
-    if not part.text.strip():
-        return None, 0
     reader = DocumentReader(part.text, reading, part.offset)
     try:
         data, line = reader.read()
     except yaml.YAMLError as e:
         raise _syntax_error(e, part, reading) from e
     try:
-        complete = reader.at_end()
-    except yaml.YAMLError:
-        complete = False
-    if not complete:
+        rest = reader.rest()
+    except yaml.YAMLError as e:
+        rest = _line(e) + part.offset + 1
+    if rest:
         raise reading.error(
-            "the text goes on behind the end of its first document, and kubectl would drop the rest",
-            line,
-            hint="separate documents by a line with ---",
+            f"the text goes on behind the end of the document of line {line + reading.before}, and kubectl would drop "
+            "the rest",
+            rest,
+            hint="separate documents by a line with ---, and check the indentation",
         )
     return data, line
 
@@ -91,25 +91,31 @@ def _document(part: Part, reading: Reading) -> tuple[Any, int]:
 def _syntax_error(error: yaml.YAMLError, part: Part, reading: Reading) -> ManifestError:
     """libyaml's complaint as a sentence with its place in the file."""
     if isinstance(error, ReaderError):
-        line = part.text.encode()[: error.position].count(b"\n")
+        line = part.text.encode().count(b"\n", 0, error.position)
         return reading.error(
-            f"the text has a character that YAML does not allow ({error.reason})",
+            f"the text is no valid YAML: {error.reason}",
             line + part.offset + 1,
-            hint='write it as an escape in double quotes, such as "\\x07"',
+            hint='write the character as an escape in double quotes, such as "\\x07"',
         )
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or "it cannot be read"
-    if mark is None:
-        return reading.error(f"the text is no valid YAML: {problem}", part.offset + 1, hint=_HINT)
-    lines = part.text.split("\n")
-    near = "\n".join(lines[max(0, mark.line - 1) : mark.line + 1])
-    hint = _HINT
-    if "\t" in lines[mark.line][: mark.column + 1] if mark.line < len(lines) else False:
-        hint = "indent with spaces: YAML takes no tabs there"
-    elif "{{" in near:
-        hint = "this looks like a template: render it first, or exclude the file"
+    mark, start = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
+    line, column = _line(error), mark.column if mark else 0
+    if start is not None and start.line != line:
+        problem = (
+            f"{problem} ({getattr(error, 'context', '')} from line {start.line + part.offset + reading.before + 1})"
+        )
+    lines = _BREAK.split(part.text)[max(0, line - 1) : line + 1]
+    hint = "look at this line and at the indentation of the ones before it"
+    if "\t" in lines[-1][: column + 1]:
+        hint = "indent with spaces: YAML takes no tab there"
+    elif any("{{" in text for text in lines):
+        hint = "this looks like a template: render it first"
     elif "mapping values" in problem:
-        hint = "put a value that holds a colon and a space in quotes"
-    return reading.error(
-        f"the text is no valid YAML: {problem}", mark.line + part.offset + 1, mark.column + 1, hint=hint
-    )
+        hint = "put a value that holds a colon and a space in quotes, or correct the indentation"
+    return reading.error(f"the text is no valid YAML: {problem}", line + part.offset + 1, column + 1, hint=hint)
+
+
+def _line(error: yaml.YAMLError) -> int:
+    """Where libyaml stopped, counted from 0 in its text."""
+    mark = getattr(error, "problem_mark", None)
+    return int(mark.line) if mark else 0

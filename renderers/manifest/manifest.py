@@ -1,11 +1,18 @@
 """Manifest and ManifestSet: Kubernetes objects as data, with where each came from. No reading or writing of files."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from renderers.manifest.errors import ManifestError
+from renderers.manifest.guard import clip
 from renderers.manifest.objectid import ObjectId
+
+#: A kind as a CustomResourceDefinition may name it, and `group/version` or `version`.
+_KIND = re.compile(r"[A-Za-z]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?")
+_API_VERSION = re.compile(r"([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_SEGMENT = re.compile(r"[^/%\s\x00-\x1f\x7f]{1,253}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,35 +44,26 @@ class Manifest:
         """Check what every Kubernetes object has (apiVersion, kind, metadata.name) and take its id.
 
         Raises ManifestError naming the origin. `metadata.generateName` is refused: without a name there is
-        nothing to own.
+        nothing to own. Names become parts of URLs, so what Kubernetes refuses in a path is refused here.
         """
-        kind = _text(data, "kind", origin)
-        api_version = _text(data, "apiVersion", origin)
+        kind = _text(data, "kind", origin, _KIND)
+        api_version = _text(data, "apiVersion", origin, _API_VERSION)
         metadata = data.get("metadata")
         if not isinstance(metadata, Mapping):
             raise ManifestError(f"{kind} has no metadata", where=str(origin), hint="give it metadata.name")
         name = metadata.get("name")
-        if not isinstance(name, str) or not name:
+        if name in (None, ""):
             if metadata.get("generateName"):
                 raise ManifestError(
                     f"{kind} has metadata.generateName and no name, so it cannot be kept in sync",
                     where=str(origin),
                     hint="give it a metadata.name",
                 )
-            if name not in (None, ""):
-                raise ManifestError(
-                    f"{kind} has the {_yaml_type(name)} {name!r} as metadata.name, and a name is text",
-                    where=str(origin),
-                    hint="put the name in quotes",
-                )
             raise ManifestError(f"{kind} has no metadata.name", where=str(origin), hint="give it a name")
+        name = _segment(name, f"{kind} has", "name", origin)
         namespace = metadata.get("namespace")
-        if namespace is not None and not isinstance(namespace, str):
-            raise ManifestError(
-                f"{kind} {name} has the {_yaml_type(namespace)} {namespace!r} as metadata.namespace",
-                where=str(origin),
-                hint="put the namespace in quotes",
-            )
+        if namespace not in (None, ""):
+            namespace = _segment(namespace, f"{kind} {name} has", "namespace", origin)
         group = api_version.partition("/")[0] if "/" in api_version else ""
         object_id = ObjectId(kind=kind, group=group, namespace=namespace or "", name=name)
         return cls(data=data, origin=origin, id=object_id)
@@ -96,7 +94,7 @@ class ManifestSet:
                 raise ManifestError(
                     f"{manifest.id} stands twice: in {other.origin} and in {manifest.origin}",
                     where=str(manifest.origin),
-                    hint="remove one of the two, or exclude its file with .trimtabignore",
+                    hint="remove one of the two",
                 )
         self._by_id = dict(sorted(by_id.items()))
 
@@ -114,18 +112,42 @@ class ManifestSet:
         return self._by_id.get(object_id)
 
 
-def _text(data: Mapping[str, Any], key: str, origin: Origin) -> str:
+def _text(data: Mapping[str, Any], key: str, origin: Origin, form: re.Pattern[str]) -> str:
     value = data.get(key)
-    if isinstance(value, str) and value:
+    if isinstance(value, str) and form.fullmatch(value):
         return value
-    what = f"has no {key}" if value in (None, "") else f"has the {_yaml_type(value)} {value!r} as {key}"
+    if value in (None, ""):
+        what = f"has no {key}"
+    elif isinstance(value, str):
+        what = f"has the {key} {clip(value)}, which Kubernetes does not allow"
+    else:
+        what = f"has {_described(value)} as {key}"
     raise ManifestError(
-        f"a document {what}, so it is no Kubernetes object",
-        where=str(origin),
-        hint=f"give it a {key}, or exclude the file with .trimtabignore",
+        f"a document {what}, so it is no Kubernetes object", where=str(origin), hint=f"give it a proper {key}"
     )
 
 
-def _yaml_type(value: object) -> str:
-    names = {bool: "boolean", int: "number", float: "number", list: "list", dict: "map", type(None): "null"}
-    return names.get(type(value), type(value).__name__)
+def _segment(value: Any, what: str, key: str, origin: Origin) -> str:
+    """A name that may stand in a path of the API (Kubernetes, "Path Segment Names")."""
+    if not isinstance(value, str):
+        raise ManifestError(
+            f"{what} {_described(value)} as metadata.{key}, and it has to be text",
+            where=str(origin),
+            hint=f"put the {key} in quotes",
+        )
+    if value in (".", "..") or not _SEGMENT.fullmatch(value):
+        raise ManifestError(
+            f"{what} the metadata.{key} {clip(value)}, which Kubernetes does not allow",
+            where=str(origin),
+            hint="lower case letters, digits, - and . are always right",
+        )
+    return value
+
+
+def _described(value: object) -> str:
+    """A value that is no text, without the content of a map or a list."""
+    if isinstance(value, bool):
+        return f"the boolean {str(value).lower()}"
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    return "a list" if isinstance(value, list) else "a map"

@@ -69,9 +69,11 @@ def tagged(tag: str, text: str) -> Scalar:
     name = tag.removeprefix(TAG) if tag.startswith(TAG) else ""
     if name == "binary":
         try:
-            return base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True).decode(errors="replace")
+            data = base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
         except binascii.Error as e:
             raise ValueError("a !!binary value is no base64") from e
+        # One U+FFFD a byte that is no UTF-8, as in Go's JSON.
+        return re.sub("[\udc80-\udcff]", "\ufffd", data.decode(errors="surrogateescape"))
     if name == "timestamp" and _TIMESTAMP.fullmatch(text):
         return text
     value = plain(text)

@@ -1,4 +1,4 @@
-"""From bytes to the texts of single YAML documents, cut where kubectl cuts them. Nothing here knows YAML beyond `---`."""
+"""From bytes to the texts of single YAML documents, cut where kubectl cuts them. Knows no YAML beyond `---`."""
 
 import re
 from collections.abc import Iterator
@@ -31,7 +31,9 @@ def decoded(text: str | bytes, reading: Reading) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError as e:
-        reading.warn("the text is no UTF-8 here; such bytes become U+FFFD, as for kubectl", raw.count(b"\n", 0, e.start) + 1)
+        reading.warn(
+            "the text is no UTF-8 here; such bytes become U+FFFD, as for kubectl", raw.count(b"\n", 0, e.start) + 1
+        )
         return raw.decode(errors="replace")
 
 

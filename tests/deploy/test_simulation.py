@@ -66,13 +66,13 @@ def test_init_containers_and_sidecars_are_shown(control_plane: harness.ControlPl
     assert states == {"first": ["terminated"], "beside": ["running"]}
 
 
-def test_a_namespace_with_running_pods_goes_away(control_plane: harness.ControlPlane, namespace: str) -> None:
+def test_deleted_pods_go_away(control_plane: harness.ControlPlane, namespace: str) -> None:
     control_plane.kubectl("create", "deployment", "web", "--image=nginx", "-n", namespace)
     control_plane.kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=60s")
 
-    control_plane.kubectl("delete", "namespace", namespace, "--timeout=60s")
+    control_plane.kubectl("delete", "deployment/web", "--cascade=foreground", "-n", namespace, "--timeout=60s")
 
-    assert control_plane.kubectl("get", "namespace", namespace, "--ignore-not-found") == ""
+    assert pods(control_plane, namespace) == []
 
 
 def test_the_audit_log_has_the_requests_of_a_client_and_only_those(

@@ -12,7 +12,7 @@ Make = Callable[..., dict[str, Any]]
 def _marks(live: dict[str, Any]) -> set[str]:
     metadata = live["metadata"]
     found = {key for part in ("labels", "annotations") for key in metadata.get(part) or {} if "trimtab.dev/" in key}
-    return found | {entry["manager"] for entry in metadata["managedFields"] if entry["manager"].startswith("trimtab-")}
+    return found | {entry["manager"] for entry in metadata.get("managedFields", []) if entry["manager"].startswith("trimtab-")}
 
 
 def test_create_change_and_prune(app: Any, make_map: Make) -> None:
@@ -92,13 +92,13 @@ def test_what_was_deleted_by_hand_is_put_back_and_still_ours_to_prune(app: Any, 
 
 
 def test_what_was_edited_by_hand_is_put_back(app: Any, make_map: Make) -> None:
-    app.folder.put(make_map("a", x="1"))
+    app.folder.put(make_map("a", x="1", z="1"))
     app.apply()
     app.kubectl("patch", "configmap", "a", "-n", app.namespace, "--type=merge", "-p", '{"data":{"x":"9","y":"mine"}}')
     changes = app.changes()
     assert changes["ConfigMap/a"]["action"] == "configured"
     assert "data.x" in changes["ConfigMap/a"]["message"]
-    assert app.get("configmap", "a")["data"] == {"x": "1", "y": "mine"}
+    assert app.get("configmap", "a")["data"] == {"x": "1", "y": "mine", "z": "1"}
     assert app.actions() == {"ConfigMap/a": "unchanged"}
 
 

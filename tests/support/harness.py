@@ -46,8 +46,8 @@ class ControlPlane:
     def kubectl(
         self,
         *args: str,
-        input: str | None = None,
-        check: bool = True,  # noqa: A002 - as subprocess names it
+        input: str | None = None,  # noqa: A002 - as subprocess names it
+        check: bool = True,
     ) -> str:
         """Run kubectl as administrator and return what it prints; fails the test when kubectl fails."""
         done = subprocess.run(

@@ -1,0 +1,59 @@
+# `make help` lists the targets.
+
+PYTHON ?= python3
+JOBS ?= 4
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+LOCAL := deploy/local
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+.PHONY: install
+install: $(VENV)/.installed ## Make the virtual environment, with .venv/bin/trimtab in it
+	@:
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@echo "installing into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+.PHONY: tools
+tools: ## Find or build helm, kustomize, kubectl and the control plane
+	@$(PYTHON) $(LOCAL)/tools.py >/dev/null
+
+.PHONY: check
+check: install ## Lint, format, types, order of the rooms
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --quiet --check
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/mypy --no-error-summary $(LOCAL)/*.py
+	@$(BIN)/lint-imports --no-logo >/dev/null || $(BIN)/lint-imports
+	@echo "all checks passed"
+
+.PHONY: test
+test: install tools ## Run the tests (ARGS="-k word" is handed to pytest)
+	@$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) $(ARGS)
+
+.PHONY: demo
+demo: install tools ## Show the main job on a control plane (KEEP=1 leaves it running)
+	@$(BIN)/python $(LOCAL)/controlplane.py run $(if $(KEEP),--keep) -- \
+		$(BIN)/python examples/demo/demo.py $(if $(KEEP),--keep)
+
+.PHONY: down
+down: ## Stop the control plane that `make demo KEEP=1` left
+	@$(PYTHON) $(LOCAL)/controlplane.py down
+
+.PHONY: bench
+bench: install tools ## Measure against kubectl and helm
+	@$(BIN)/python bench/bench.py
+
+.PHONY: clean
+clean: ## Delete what was made in this folder (built tools stay in the cache)
+	@rm -rf $(VENV) build dist .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find pipeline renderers tests deploy examples -name __pycache__ -prune -exec rm -rf {} +

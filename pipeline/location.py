@@ -1,0 +1,81 @@
+"""What may name a place in git: the form of URLs, refs, commit ids and paths, before git sees any of them. Pure text.
+
+All of these come from people and from repositories, and git reads more into them than a name: options, helper
+programs, credentials. So each is matched as a whole against what is allowed.
+"""
+
+import posixpath
+import re
+
+from pipeline.errors import SourceError
+
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
+_USER = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
+_PORT = r"(?::[0-9]{1,5})?"
+_PATH = r"[^\s\x00-\x1f\x7f?#]+"
+_URLS = {
+    # No credentials before the host, and a path that no remote shell takes for an option.
+    "https": re.compile(rf"https://{_HOST}{_PORT}/{_PATH}"),
+    "ssh": re.compile(rf"ssh://(?:{_USER}@)?{_HOST}{_PORT}/{_PATH}|{_USER}@{_HOST}:(?![-:]){_PATH}"),
+    "file": re.compile(r"(?:file://)?/[^\x00-\x1f\x7f]+"),
+}
+_FORMS = "use https://host/path, ssh://git@host/path, git@host:path, file:///path or an absolute path"
+#: Generous, for what is shown: a password that somebody forgot to escape may hold a slash.
+_USERINFO = re.compile(r"^(\w[\w+.-]*://)(?:[^/]*|[^/@]*:(?![0-9]*(?:/|$)).*)@|^[^/@:]+:[^/]*@", re.DOTALL)
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+#: git-check-ref-format(1), and a leading dash, which git-branch refuses as well.
+_BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-/]|[/.]$|(?:^|/)\.|\.lock(?:/|$)|^@$")
+_BAD_PATH = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def transport_of(url: str) -> str:
+    """The transport of a URL: https, ssh or file. Raises SourceError, without credentials in it, for any other form."""
+    for transport, form in _URLS.items():
+        if form.fullmatch(url):
+            return transport
+    shown = redacted(url)
+    if shown != url:
+        raise SourceError(
+            f"the URL {shown!r} carries credentials or a query, which would end up in logs and process lists",
+            hint="take them out of the URL: use an SSH key, or give user and token apart from it",
+        )
+    raise SourceError(f"the URL {shown!r} is of no form that is allowed", hint=_FORMS)
+
+
+def redacted(url: str) -> str:
+    """The URL as it may be shown: without passwords and queries, for http without user names too (tokens stand there).
+
+    A user name alone stays for ssh: `git@` is no secret.
+    """
+    if not re.match(rf"ssh://{_USER}@[^@]*$", url):
+        url = _USERINFO.sub(r"\1", url)
+    return re.split(r"[?#]", url, maxsplit=1)[0] if re.match(r"https?:", url) else url
+
+
+def check_ref(kind: str, name: str) -> None:
+    """Raise SourceError when the name of a branch or tag (`kind`) breaks git's rules for ref names."""
+    if not name or _BAD_REF.search(name):
+        raise SourceError(f"the {kind} {name!r} is no name that git allows", hint=f"write the {kind} as git shows it")
+    if name.startswith(("refs/heads/", "refs/tags/")):
+        raise SourceError(f"the {kind} {name!r} is a full ref", hint=f"write {name.split('/', 2)[2]}")
+
+
+def check_commit(commit: str) -> None:
+    """Raise SourceError when this is no full commit id: git resolves short ones only in a clone."""
+    if not _COMMIT.fullmatch(commit):
+        raise SourceError(
+            f"the commit {commit!r} is no full commit id", hint="write all 40 digits, as `git rev-parse` prints them"
+        )
+
+
+def normal_path(path: str) -> str:
+    """A folder inside a repository, as git writes it: no `./`, no `//`, `.` for the repository itself.
+
+    Raises SourceError for an absolute path and for one that leads out.
+    """
+    normal = posixpath.normpath(path) if path else "."
+    if _BAD_PATH.search(path) or normal.startswith("/") or normal.split("/")[0] == "..":
+        raise SourceError(
+            f"the path {path!r} does not lie in the repository", hint="write it relative to the repository's root"
+        )
+    return normal

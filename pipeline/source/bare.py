@@ -1,0 +1,141 @@
+"""One bare mirror of one repository in the cache folder: kept sound, locked among processes, read by commit."""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import SourceError, SourceUnreachableError
+from pipeline.source.command import GitFailed, run_git
+from pipeline.source.failure import last_line
+
+#: What one checkout may hold.
+MAX_FILES = 200_000
+MAX_BYTES = 2 << 30
+#: Files are written as they are in git, to the byte: no line ends, encodings or `$Id$` of .gitattributes. The
+#: mirror's own attributes win over those of the repository.
+_ATTRIBUTES = "* -text -ident -filter !working-tree-encoding\n"
+_SHA256_DIGITS = 64
+#: What a file needs in a file system, at least.
+_BLOCK = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """A bare repository at `path`. Everything but `locked` is for who holds the lock."""
+
+    path: Path
+
+    @contextmanager
+    def locked(self, *, timeout: float) -> Iterator[int]:
+        """Hold the mirror against every other thread and process; the value is the lock's file descriptor.
+
+        Raises SourceUnreachableError after `timeout` seconds.
+        """
+        lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            deadline = time.monotonic() + timeout
+            while not _try_lock(lock):
+                if time.monotonic() > deadline:
+                    raise SourceUnreachableError(
+                        f"the mirror {self.path} has been in use for {timeout:g} seconds",
+                        hint="look for another trimtab or git that hangs, or choose another --cache-dir",
+                    )
+                time.sleep(0.01)
+            yield lock
+        finally:
+            os.close(lock)
+
+    def prepare(self, commit: str) -> None:
+        """Make the repository if there is none, in the hash that the commit has, and clear up after a killed git."""
+        if not self.path.exists():
+            hash_name = "sha256" if len(commit) == _SHA256_DIGITS else "sha1"
+            # Without a template: it would bring hooks along.
+            run_git("init", "--quiet", "--bare", "--template=", f"--object-format={hash_name}", "--", self.path)
+        (self.path / "info").mkdir(exist_ok=True)
+        (self.path / "info" / "attributes").write_text(_ATTRIBUTES)
+        for pattern in ("*.lock", "tmp_*"):
+            for left in self.path.rglob(pattern):
+                with suppress(OSError):
+                    left.unlink()
+
+    def has(self, commit: str) -> bool:
+        """Whether the commit is in the mirror. Raises GitFailed when the mirror is no repository any more."""
+        if not self.path.exists():
+            return False
+        # Exit code 1: no such commit. Anything past it: git could not look.
+        try:
+            found = run_git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}", git_dir=self.path)
+        except GitFailed as failure:
+            if failure.code == 1:
+                return False
+            raise
+        return found.decode().strip() == commit
+
+    def size(self, commit: str, *, shown: str) -> int:
+        """The bytes that a checkout of the commit takes, about. `shown` is the repository's name in messages.
+
+        Raises SourceError past MAX_FILES and MAX_BYTES, and GitFailed.
+        """
+        try:
+            listing = run_git("ls-tree", "-r", "-l", "-z", "--full-tree", commit, git_dir=self.path)
+        except GitFailed as failure:
+            if failure.flooded:
+                raise _too_big(commit, shown) from failure
+            raise
+        # "<mode> <type> <object> <size>\t<path>\0"; a submodule has the size "-".
+        entries = [entry.partition(b"\t")[0].split()[-1] for entry in listing.split(b"\0") if entry]
+        sizes = [int(size) for size in entries if size != b"-"]
+        if len(entries) > MAX_FILES or sum(sizes) > MAX_BYTES:
+            raise _too_big(commit, shown)
+        return sum(max(size, _BLOCK) for size in sizes)
+
+    def extract(self, commit: str, folder: Path, *, shown: str) -> None:
+        """Write the commit's files into the empty folder, byte for byte; links stay links, submodules empty folders.
+
+        Runs no hook and no filter. Raises SourceError for a file name that git refuses, and GitFailed.
+        """
+        index = folder.with_suffix(".index")
+        try:
+            run_git(
+                f"--work-tree={folder}", "read-tree", "--reset", "-u", commit,
+                git_dir=self.path, environment={"GIT_INDEX_FILE": str(index)},
+            )  # fmt: skip
+        except GitFailed as failure:
+            if "invalid path" in failure.said:
+                raise SourceError(
+                    f"commit {commit[:12]} of {shown} cannot be checked out: {last_line(failure)}",
+                    hint="git refuses such names because they reach out of the checkout: rename the file",
+                ) from failure
+            raise
+        finally:
+            index.unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Pack what has grown; git decides whether it is time. A failure costs nothing but disk."""
+        with suppress(GitFailed):
+            run_git("gc", "--auto", "--quiet", git_dir=self.path)
+
+    def replace(self, other: "Mirror") -> None:
+        """Take the place of another mirror."""
+        shutil.rmtree(other.path, ignore_errors=True)
+        self.path.rename(other.path)
+
+
+def _try_lock(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _too_big(commit: str, shown: str) -> SourceError:
+    return SourceError(
+        f"commit {commit[:12]} of {shown} is too big: a checkout may have {MAX_FILES} files and {MAX_BYTES >> 30} GiB",
+        hint="keep what is deployed in a repository of its own",
+    )

@@ -1,0 +1,190 @@
+"""Mirrors: from a git source to a commit, and from a commit to a checkout, with one mirror a repository for all."""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.app import GitSource, check_source
+from pipeline.errors import InputError, SourceError, SourceUnreachableError, TrimtabError
+from pipeline.location import check_commit, normal_path
+from pipeline.source.bare import Mirror
+from pipeline.source.checkout import Checkout
+from pipeline.source.command import GitFailed, run_git
+from pipeline.source.credentials import Credentials
+from pipeline.source.failure import last_line, unreachable
+from pipeline.source.folders import Folders
+from pipeline.source.remote import Remote, ref_of, ref_text
+from pipeline.source.shelf import Shelf
+from renderers.boundary import real
+
+#: What a server says when a ref or commit is not there (any more), or when it gives no commits by their id.
+_NOT_THERE = re.compile(r"couldn't find remote ref|not our ref|unadvertised object")
+
+
+def git_version() -> str:
+    """The version of the git that is used, such as `2.39.5`. Raises InputError when there is none."""
+    return run_git("version").decode().removeprefix("git version ").strip()
+
+
+def default_cache() -> Path:
+    """Where mirrors are kept when nobody says otherwise: `trimtab` in the user's cache folder."""
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        return (Path(cache) if Path(cache).is_absolute() else Path.home() / ".cache") / "trimtab"
+    except RuntimeError as e:
+        raise InputError("there is no home folder for the cache", hint="set HOME or XDG_CACHE_HOME") from e
+
+
+class Mirrors:
+    """The repositories that this process reads, as bare mirrors in `folder`. For any number of threads at once.
+
+    Processes may share the folder. `timeout` is in seconds, for one question to a server; a fetch has ten times that.
+    """
+
+    def __init__(self, folder: Path, credentials: Credentials | None = None, *, timeout: float = 60.0) -> None:
+        self._folder = folder.absolute()
+        self._credentials = credentials or Credentials()
+        self._timeout = timeout
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folders = Folders(self._folder)
+        except OSError as e:
+            raise _not_writable(self._folder, e) from e
+        self._shelf = Shelf(self._folders)
+
+    def resolve(self, source: GitSource) -> str:
+        """The full id of the commit that the source is at now. A source that names its commit asks nobody.
+
+        Raises SourceError for what is not allowed or not there, SourceUnreachableError when nobody answers.
+        """
+        check_source(source)
+        if source.commit:
+            return source.commit
+        remote = self._remote(source)
+        try:
+            return remote.resolve(source)
+        except GitFailed as failure:
+            raise unreachable(failure, remote.shown, timeout=self._timeout) from failure
+
+    @contextmanager
+    def checked_out(self, source: GitSource, commit: str) -> Iterator[Checkout]:
+        """The checkout of a commit, for as long as the context lasts. Without network when the mirror has the commit.
+
+        Raises as `resolve`, SourceError also when the source's path is no folder in the commit.
+        """
+        check_source(source)
+        check_commit(commit)
+        mirror = self._mirror(source)
+        root = self._shelf.take(mirror.path.name, commit) or self._make(mirror, source, commit)
+        try:
+            remote = self._remote(source)
+            folder = _folder_in(root, normal_path(source.path), f"commit {commit[:12]} of {remote.shown}")
+            yield Checkout(root, folder, commit, remote.shown, ref_text(source))
+        finally:
+            self._shelf.give_back(mirror.path.name, commit)
+
+    def _remote(self, source: GitSource) -> Remote:
+        return Remote(source.url, self._credentials, self._timeout)
+
+    def _mirror(self, source: GitSource) -> Mirror:
+        """One for each URL and credential: what one may read, another may not."""
+        credentials = self._credentials
+        identity = f"{source.url}\n{credentials.ssh_key or ''}\n{credentials.username}"
+        return Mirror(self._folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.git")
+
+    def _make(self, mirror: Mirror, source: GitSource, commit: str) -> Path:
+        """A new checkout, on the shelf and taken."""
+        remote = self._remote(source)
+        name = mirror.path.name
+        try:
+            with mirror.locked(timeout=remote.fetch_timeout) as lock:
+                # Another thread may have made it while this one waited for the lock.
+                root = self._shelf.take(name, commit)
+                if root is None:
+                    root = self._shelf.put(name, commit, self._bring_and_write(mirror, remote, source, commit, lock))
+                return root
+        except OSError as e:
+            raise _not_writable(self._folder, e) from e
+
+    def _bring_and_write(self, mirror: Mirror, remote: Remote, source: GitSource, commit: str, lock: int) -> Path:
+        """Where that fails though the remote answers, the mirror may be damaged: a fresh one is tried beside it."""
+        try:
+            _bring(mirror, remote, source, commit, lock)
+            return self._write(mirror, remote, commit)
+        except GitFailed as failure:
+            if failure.late:
+                raise unreachable(failure, remote.shown, timeout=remote.fetch_timeout) from failure
+        try:
+            remote.ask()
+        except GitFailed as failure:
+            raise unreachable(failure, remote.shown, timeout=self._timeout) from failure
+        fresh = Mirror(mirror.path.with_suffix(".new"))
+        shutil.rmtree(fresh.path, ignore_errors=True)
+        try:
+            _bring(fresh, remote, source, commit, lock)
+            root = self._write(fresh, remote, commit)
+        except GitFailed as failure:
+            raise SourceUnreachableError(
+                f"{remote.shown} cannot be read: {last_line(failure)}",
+                hint=f"look for what git names; a clone by hand says more. The mirrors are in {self._folder}",
+            ) from failure
+        fresh.replace(mirror)
+        return root
+
+    def _write(self, mirror: Mirror, remote: Remote, commit: str) -> Path:
+        folder = self._folders.new(mirror.size(commit, shown=remote.shown))
+        try:
+            mirror.extract(commit, folder, shown=remote.shown)
+            self._folders.freeze(folder)
+        except BaseException:
+            self._folders.remove(folder)
+            raise
+        return folder
+
+
+def _bring(mirror: Mirror, remote: Remote, source: GitSource, commit: str, lock: int) -> None:
+    """Fetch the commit unless it is there. Raises SourceError when the remote has no such commit, and GitFailed."""
+    if mirror.has(commit):
+        return
+    mirror.prepare(commit)
+    ref = ref_of(source)
+    # Names of their own: a branch `a` that gives way to `a/b` would be in the way under its real name.
+    kept_as = f"refs/trimtab/{hashlib.sha256(ref.encode()).hexdigest()[:32]}"
+    # By its ref, which every server allows; by its id when the ref has moved on since it was asked.
+    for wanted in dict.fromkeys((ref, commit)):
+        try:
+            remote.fetch(mirror.path, wanted, kept_as, keep_open=lock)
+        except GitFailed as failure:
+            if not _NOT_THERE.search(failure.said):
+                raise
+        if mirror.has(commit):
+            mirror.tidy()
+            return
+    raise SourceError(
+        f"commit {commit} is not in {remote.shown}",
+        hint="push it, or name another; some servers give only what a branch or tag leads to",
+    )
+
+
+def _folder_in(root: Path, path: str, where: str) -> Path:
+    """The folder at that path of the checkout, links followed."""
+    folder = real(root / path)
+    if not folder.is_relative_to(root):
+        raise SourceError(f"path {path} leads out of {where}", hint="a link must stay inside the repository")
+    if not folder.exists():
+        raise SourceError(f"path {path} is not in {where}", hint="write it relative to the repository's root")
+    if not folder.is_dir():
+        raise SourceError(f"path {path} is a file in {where}", hint="name the folder that holds it")
+    return folder
+
+
+def _not_writable(folder: Path, error: OSError) -> TrimtabError:
+    return TrimtabError(
+        f"a checkout cannot be made: {error.strerror or error}",
+        where=str(error.filename or folder),
+        hint="see to space and rights there, or choose another folder with --cache-dir",
+    )

@@ -1,0 +1,55 @@
+"""The checkouts of this process: each commit once for all who use it, and the newest of each mirror kept."""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.source.folders import Folders
+
+
+@dataclass(slots=True)
+class _Shared:
+    root: Path
+    users: int
+
+
+class Shelf:
+    """Counts who uses which checkout, and removes those that nobody uses but the newest of each mirror."""
+
+    def __init__(self, folders: Folders) -> None:
+        self._folders = folders
+        self._lock = threading.Lock()
+        self._shared: dict[tuple[str, str], _Shared] = {}
+        self._newest: dict[str, str] = {}
+
+    def take(self, mirror: str, commit: str) -> Path | None:
+        """The checkout, which stays until it is given back; None when there is none."""
+        with self._lock:
+            shared = self._shared.get((mirror, commit))
+            if shared is None or not shared.root.is_dir():
+                return None
+            shared.users += 1
+            self._newest[mirror] = commit
+            return shared.root
+
+    def put(self, mirror: str, commit: str, root: Path) -> Path:
+        """Add a new checkout, taken already."""
+        with self._lock:
+            self._shared[mirror, commit] = _Shared(root, users=1)
+            self._newest[mirror] = commit
+        self._clear(mirror)
+        return root
+
+    def give_back(self, mirror: str, commit: str) -> None:
+        """End a use; each `take` and `put` needs one."""
+        with self._lock:
+            self._shared[mirror, commit].users -= 1
+        self._clear(mirror)
+
+    def _clear(self, mirror: str) -> None:
+        with self._lock:
+            keep = (mirror, self._newest[mirror])
+            unused = [key for key, shared in self._shared.items() if key[0] == mirror and not shared.users]
+            roots = [self._shared.pop(key).root for key in unused if key != keep]
+        for root in roots:
+            self._folders.remove(root)
