@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
-from renderers.tree import RenderOptions, render_tree
-
 from pipeline.app import App
 from pipeline.cluster.session import Session
 from pipeline.source.checkout import Checkout
 from renderers.api import Capabilities, Rendered
+from renderers.tree import RenderOptions, render_tree
 
 
 def capabilities_of(session: Session) -> Capabilities:

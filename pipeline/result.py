@@ -13,7 +13,6 @@ from pipeline.plan.decide import Plan
 from pipeline.plan.model import Action, Change
 from renderers.manifest import ObjectId
 
-
 #: The exit code of a sync that waits for approval.
 HELD = 3
 

@@ -16,7 +16,12 @@ def shown(path: Path, root: Path) -> str:
 
 
 def real(path: Path) -> Path:
-    """The path with `..` taken away by its text, as Go's filepath does, and then every link followed."""
+    """The path with `..` taken away by its text, as Go's filepath does, and then every link followed.
+
+    Raises RenderError for what can be no path.
+    """
+    if "\0" in str(path):
+        raise RenderError(f"{str(path)!r} is no path", hint="take the NUL character out")
     return Path(os.path.realpath(os.path.normpath(path)))
 
 

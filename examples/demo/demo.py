@@ -227,7 +227,9 @@ class Demo:
 
     @staticmethod
     def call(command: list[str], environment: dict[str, str] | None = None) -> str:
-        done = subprocess.run(command, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False
+        )
         if done.returncode != 0:
             raise UnexpectedError(
                 f"expected `{' '.join(command)}` to work; saw exit code {done.returncode}\n{done.stderr}"

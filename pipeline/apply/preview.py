@@ -6,8 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from renderers.manifest.dump import dump
-
 from pipeline.apply.run import THREADS
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
@@ -18,6 +16,7 @@ from pipeline.plan.decide import Plan, Send
 from pipeline.plan.model import Action
 from pipeline.plan.vetoes import Verdict
 from renderers.manifest import ObjectId
+from renderers.manifest.dump import dump
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _NOISE = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid")

@@ -63,17 +63,22 @@ class Remover:
         return removed
 
     def _act(self, leave: Leave) -> Removed:
-        entry, resource = leave.entry, leave.resource
+        entry = leave.entry
         if leave.verdict is Verdict.FORGET:
             return Removed(None, None)
         if leave.verdict is Verdict.HOLD:
             return Removed(Change(entry.id, Action.HELD, leave.reason), entry)
-        if leave.verdict is Verdict.KEEP or resource is None:
+        if leave.verdict is Verdict.KEEP or leave.resource is None:
             return Removed(None, entry)
-        verdict, reason, live = leave.verdict, leave.reason, leave.live
+        return self._take_off(leave, leave.resource)
+
+    def _take_off(self, leave: Leave, resource: Resource) -> Removed:
+        """Delete or release; what changed since it was read is read again, and every veto is asked again."""
+        entry, reason, live = leave.entry, leave.reason, leave.live
+        prune = leave.verdict is Verdict.PRUNE
         for _ in range(_TRIES):
             try:
-                if verdict is Verdict.PRUNE and live is not None:
+                if prune and live is not None:
                     return self._delete(entry, resource, live, reason)
                 return self._release(entry, resource, reason)
             except ApiError as error:
@@ -81,12 +86,12 @@ class Remover:
                     return Removed(None, None)
                 if error.status != 409:
                     raise
-            # It changed since it was read: read it again, and ask every veto again.
             live = self._read(entry, resource)
             if live is None:
                 return Removed(None, None)
-            if verdict is Verdict.PRUNE:
+            if prune:
                 verdict, reason = judge(Candidate(entry, live, self.owner, self.prune))
+                prune = verdict is Verdict.PRUNE
         message = "it changed each time when it was to be removed; the next sync tries again"
         return Removed(Change(entry.id, Action.FAILED, message), entry)
 

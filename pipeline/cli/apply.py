@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.app import DEFAULT_NAMESPACE
 from pipeline.cli import options as opt
 from pipeline.cli.output import Format, Shown, show_result, warnings
 from pipeline.cli.stopping import stop_on_signals
@@ -43,7 +44,7 @@ def apply(
     conflicts: opt.Conflicts = "",
     adopt_from: opt.AdoptFrom = None,
     prune_guard: opt.PruneGuard = "",
-    inventory_namespace: opt.InventoryNamespace = opt.DEFAULT_NAMESPACE,
+    inventory_namespace: opt.InventoryNamespace = DEFAULT_NAMESPACE,
     kubeconfig: opt.Kubeconfig = None,
     context: opt.Context = "",
     output: Annotated[Format, typer.Option("--output", "-o", help="table, json or yaml.")] = Format.TABLE,
@@ -76,7 +77,7 @@ def apply(
             return result
 
         result = turn(approve_all=yes)
-        if result.exit_code == HELD and output is Format.TABLE and sys.stdin.isatty() and sys.stderr.isatty():
-            if typer.confirm("Prune them now?", err=True):
-                result = turn(approve_all=True)
+        asks = output is Format.TABLE and sys.stdin.isatty() and sys.stderr.isatty()
+        if result.exit_code == HELD and asks and typer.confirm("Prune them now?", err=True):
+            result = turn(approve_all=True)
     return result.exit_code

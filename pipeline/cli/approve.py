@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.app import DEFAULT_NAMESPACE
 from pipeline.cli import options as opt
 from pipeline.cli.output import out
 from pipeline.errors import InputError
@@ -18,7 +19,7 @@ def register(program: typer.Typer) -> None:
 def approve(
     name: Annotated[str, typer.Argument(help="The App.")],
     namespace: opt.AppNamespace = "",
-    inventory_namespace: opt.InventoryNamespace = opt.DEFAULT_NAMESPACE,
+    inventory_namespace: opt.InventoryNamespace = DEFAULT_NAMESPACE,
     kubeconfig: opt.Kubeconfig = None,
     context: opt.Context = "",
 ) -> int:

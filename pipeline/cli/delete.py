@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.app import DEFAULT_NAMESPACE
 from pipeline.cli import options as opt
 from pipeline.cli.output import Format, Shown, show_result
 from pipeline.deletion import delete as delete_app
@@ -20,7 +21,7 @@ def delete(
     namespace: opt.AppNamespace = "",
     release: Annotated[bool, typer.Option("--release", help="Let all its objects live.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve what the guard would hold.")] = False,
-    inventory_namespace: opt.InventoryNamespace = opt.DEFAULT_NAMESPACE,
+    inventory_namespace: opt.InventoryNamespace = DEFAULT_NAMESPACE,
     kubeconfig: opt.Kubeconfig = None,
     context: opt.Context = "",
     output: Annotated[Format, typer.Option("--output", "-o", help="table, json or yaml.")] = Format.TABLE,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.app import DEFAULT_NAMESPACE
 from pipeline.apply.preview import Difference, preview
 from pipeline.cli import options as opt
 from pipeline.cli.output import Format, emit, warn, warnings
@@ -37,7 +38,7 @@ def diff(
     api_versions: opt.ApiVersions = None,
     include_crds: opt.IncludeCrds = True,
     enable_helm: opt.EnableHelm = False,
-    inventory_namespace: opt.InventoryNamespace = opt.DEFAULT_NAMESPACE,
+    inventory_namespace: opt.InventoryNamespace = DEFAULT_NAMESPACE,
     kubeconfig: opt.Kubeconfig = None,
     context: opt.Context = "",
     output: Annotated[Format, typer.Option("--output", "-o", help="table (a unified diff), json or yaml.")] = (

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.app import DEFAULT_NAMESPACE
 from pipeline.cli import options as opt
 from pipeline.cli.output import Format, emit, out
 from pipeline.cli.packages import check_packages
@@ -36,7 +37,7 @@ def register(program: typer.Typer) -> None:
 
 
 def doctor(
-    inventory_namespace: opt.InventoryNamespace = opt.DEFAULT_NAMESPACE,
+    inventory_namespace: opt.InventoryNamespace = DEFAULT_NAMESPACE,
     kubeconfig: opt.Kubeconfig = None,
     context: opt.Context = "",
     output: Annotated[Format, typer.Option("--output", "-o", help="table, json or yaml.")] = Format.TABLE,
@@ -53,7 +54,7 @@ def doctor(
 
 
 def _findings(connect: Callable[[], Session], namespace: str) -> Iterator[Finding]:
-    yield _try("packages", lambda: check_packages() or "pipeline and renderers are trimtab's own")
+    yield _try("packages", _own_packages)
     yield _try("git", git_version)
     yield _try("helm", lambda: tool_version("helm"))
     yield _try("kustomize", lambda: tool_version("kustomize"))
@@ -74,6 +75,11 @@ def _try(what: str, look: Callable[[], str], *, needed: bool = True) -> Finding:
         return Finding(what, ok=True, detail=look(), needed=needed)
     except TrimtabError as error:
         return Finding(what, ok=False, detail=str(error), needed=needed)
+
+
+def _own_packages() -> str:
+    check_packages()
+    return "pipeline and renderers are trimtab's own"
 
 
 def _may(session: Session, verb: str, group: str, resource: str, namespace: str) -> str:

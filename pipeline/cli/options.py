@@ -8,7 +8,6 @@ from typing import Annotated, Literal, cast
 
 import msgspec
 import typer
-from renderers.tree import RenderOptions
 
 from pipeline.app import (
     DEFAULT_NAMESPACE,
@@ -32,6 +31,7 @@ from pipeline.source.checkout import Checkout
 from pipeline.source.local import local_checkout
 from pipeline.source.mirror import Mirrors, default_cache
 from renderers.api import DEFAULT_KUBE_VERSION, Capabilities, HelmOptions, KustomizeOptions
+from renderers.tree import RenderOptions
 
 PathArgument = Annotated[
     Path | None, typer.Argument(help="A folder: in a git checkout or not. Nothing in it is written.")

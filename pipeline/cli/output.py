@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
-from renderers.manifest.dump import dump
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
@@ -15,6 +14,7 @@ from rich.table import Table
 from pipeline.errors import TrimtabError
 from pipeline.plan.model import Action, Change
 from pipeline.result import SyncResult
+from renderers.manifest.dump import dump
 
 _COLOURS = {
     Action.CREATED: "green", Action.CONFIGURED: "yellow", Action.UNCHANGED: "dim", Action.PRUNED: "magenta",

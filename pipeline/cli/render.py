@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from renderers.manifest.dump import dump_all
 
 from pipeline.cli import options as opt
 from pipeline.cli.output import Format, warnings
 from pipeline.rendering import render_app
+from renderers.manifest.dump import dump_all
 
 
 def register(program: typer.Typer) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.app import App, GitSource, Metadata, Prune, Source, Spec, check, parse_duration
+from pipeline.app import DEFAULT_NAMESPACE, App, GitSource, Metadata, Prune, Source, Spec, check, parse_duration
 from pipeline.app import Target as AppTarget
 from pipeline.cli import options as opt
 from pipeline.cli.output import Format, show_result
@@ -41,7 +41,7 @@ def run(
     sync_garbage_collection: Annotated[bool, typer.Option(help="Prune what left the repository.")] = True,
     once: Annotated[bool, typer.Option("--once", help="Sync once, and exit as apply does.")] = False,
     cache_dir: Annotated[Path | None, typer.Option(help="Where mirrors of repositories are kept.")] = None,
-    inventory_namespace: opt.InventoryNamespace = opt.DEFAULT_NAMESPACE,
+    inventory_namespace: opt.InventoryNamespace = DEFAULT_NAMESPACE,
     kubeconfig: opt.Kubeconfig = None,
     context: opt.Context = "",
 ) -> int:

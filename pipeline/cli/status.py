@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.app import App
+from pipeline.app import DEFAULT_NAMESPACE, App
 from pipeline.cli import options as opt
 from pipeline.cli.output import Format, emit, out, table, warn
 from pipeline.errors import InputError
@@ -20,7 +20,7 @@ def register(program: typer.Typer) -> None:
 def status(
     name: Annotated[str, typer.Argument(help="One App; without it, all.")] = "",
     namespace: opt.AppNamespace = "",
-    inventory_namespace: opt.InventoryNamespace = opt.DEFAULT_NAMESPACE,
+    inventory_namespace: opt.InventoryNamespace = DEFAULT_NAMESPACE,
     kubeconfig: opt.Kubeconfig = None,
     context: opt.Context = "",
     output: Annotated[Format, typer.Option("--output", "-o", help="table, json or yaml.")] = Format.TABLE,

@@ -3,6 +3,7 @@
 Sends once: no waiting, but for a stale wire or stale credentials.
 """
 
+import contextlib
 import threading
 import time
 from collections import Counter, deque
@@ -105,14 +106,11 @@ class Pool:
 
     def _take(self, access: Access) -> Wire:
         """The wire that was used last, or a new one."""
-        while self._idle:
-            try:
-                wire = self._idle.pop()
-            except IndexError:
-                break
-            if wire.access is access and time.monotonic() - wire.used < _IDLE:
-                return wire
-            wire.close()
+        with contextlib.suppress(IndexError):
+            while wire := self._idle.pop():
+                if wire.access is access and time.monotonic() - wire.used < _IDLE:
+                    return wire
+                wire.close()
         return Wire(access)
 
     def _give_back(self, wire: Wire) -> None:
@@ -122,8 +120,9 @@ class Pool:
             wire.close()
 
     def _drop(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        with contextlib.suppress(IndexError):  # other threads take from it too
+            while True:
+                self._idle.pop().close()
 
     def _count(self, request: Request) -> None:
         with self._lock:

@@ -2,10 +2,10 @@
 
 import time
 
-from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.discovery import Discovery, Resource, server_version
 from pipeline.cluster.errors import ApiError
+from pipeline.cluster.objects import get_metadata
 
 _NAMESPACES = Resource(
     group="", version="v1", kind="Namespace", plural="namespaces", namespaced=False, verbs=frozenset({"get"})
@@ -52,7 +52,7 @@ class Session:
         """The UID of the namespace kube-system, which names a cluster; empty where the account may not read it."""
         if self._cluster_uid is None:
             try:
-                meta = objects.get_metadata(self.connection, _NAMESPACES, "", "kube-system")
+                meta = get_metadata(self.connection, _NAMESPACES, "", "kube-system")
             except ApiError as error:
                 if not error.forbidden:
                     raise

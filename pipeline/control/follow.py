@@ -4,8 +4,6 @@ import threading
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from renderers.tree import RenderOptions
-
 from pipeline.app import App, GitSource
 from pipeline.cluster.session import Session
 from pipeline.errors import TrimtabError
@@ -16,6 +14,7 @@ from pipeline.source.checkout import Checkout
 from pipeline.source.mirror import Mirrors
 from pipeline.sync import Target, sync
 from renderers.api import Capabilities, Rendered
+from renderers.tree import RenderOptions
 
 
 class Log(Protocol):

@@ -62,7 +62,7 @@ def repository(tmp_path: Path) -> Path:
         ({"path": "out"}, 2, ("out", "→")),
     ],
 )
-def test_a_source_that_cannot_be_used(  # noqa: PLR0917
+def test_a_source_that_cannot_be_used(
     app: Any, repository: Path, tmp_path: Path, git: dict[str, str], code: int, says: tuple[str, ...]
 ) -> None:
     file = _app_file(tmp_path, app.namespace, {"url": repository.as_uri(), **git})

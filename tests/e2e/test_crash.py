@@ -22,7 +22,7 @@ def _child(arguments: list[str], environment: dict[str, str], log: str) -> None:
     with open(log, "w") as file:  # noqa: PTH123
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    from pipeline.cli.main import run
+    from pipeline.cli.main import run  # noqa: PLC0415 - in the child only
 
     sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
@@ -122,6 +122,6 @@ def test_killed_at_every_request(
         assert _labelled(app) == wanted, f"request {number}"
         assert _recorded(app) == wanted, f"request {number}"
         assert app.get("configmap", "old")["data"]["mine"] == "1"
-        code, text, again = runner.run(arguments)
+        code, text, _ = runner.run(arguments)
         assert code == 0
         assert {change["action"] for change in json.loads(text)["changes"]} == {"unchanged"}, f"request {number}"

@@ -12,7 +12,9 @@ Make = Callable[..., dict[str, Any]]
 def _marks(live: dict[str, Any]) -> set[str]:
     metadata = live["metadata"]
     found = {key for part in ("labels", "annotations") for key in metadata.get(part) or {} if "trimtab.dev/" in key}
-    return found | {entry["manager"] for entry in metadata.get("managedFields", []) if entry["manager"].startswith("trimtab-")}
+    return found | {
+        entry["manager"] for entry in metadata.get("managedFields", []) if entry["manager"].startswith("trimtab-")
+    }
 
 
 def test_create_change_and_prune(app: Any, make_map: Make) -> None:

@@ -145,6 +145,13 @@ def test_every_form_of_a_remote_is_seen(repository, text: str) -> None:
     assert "copy it into the repository" in e.value.hint
 
 
+def test_a_password_in_a_remote_is_not_shown(repository) -> None:
+    repository.write({"kustomization.yaml": "resources: ['https://me:secret@example.com/org/repository']\n"})
+    with pytest.raises(RenderError, match=r"refers to https://example\.com/org/repository, which is remote") as e:
+        build.render(repository.request())
+    assert "secret" not in str(e.value)
+
+
 def test_a_folder_with_the_name_of_a_remote_is_remote_as_for_kustomize(repository) -> None:
     repository.write(
         {
@@ -211,6 +218,16 @@ def test_a_reference_that_is_no_text_is_refused(repository) -> None:
     repository.write({"kustomization.yaml": "resources: [8]\n"})
     with pytest.raises(RenderError, match=r"resources\[0\] is no text"):
         build.render(repository.request())
+
+
+@pytest.mark.parametrize("text", ["a" * 5000, "a/" * 3000, "nul\\0", "a: [\\nsecret"])
+@pytest.mark.parametrize("field", ["resources", "patchesStrategicMerge", "transformers"])
+def test_a_text_that_is_no_path_is_an_error_of_ours(repository, field: str, text: str) -> None:
+    repository.write({"kustomization.yaml": f'{field}: ["{text}"]\n'})
+    with pytest.raises(RenderError, match=r"does not exist|is no path") as e:
+        build.render(repository.request())
+    assert "secret" not in str(e.value)
+    assert len(e.value.message) < 6000
 
 
 def test_a_folder_without_a_kustomization_is_said_plainly(repository) -> None:

@@ -161,6 +161,7 @@ def test_crds_can_be_left_out_everywhere(repository, folder: str) -> None:
         (".hidden", "leads out of the checkout"),
         ("gone.yaml", "the values file gone.yaml does not exist"),
         ("https://example.com/values.yaml", "does not exist"),
+        ("a" * 5000, "does not exist"),
     ],
 )
 def test_a_values_file_of_the_repository_lies_in_it(repository, text: str, message: str) -> None:

@@ -136,11 +136,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.server.moved_to:
             self.send_response(302)
             self.send_header("Location", self.server.moved_to + self.path.removeprefix("/origin.git"))
-            self.end_headers()
+            self._answer(b"")
         elif given != self.server.expected:
             self.send_response(401)
             self.send_header("WWW-Authenticate", 'Basic realm="git"')
-            self.end_headers()
+            self._answer(b"")
         else:
             self._backend()
 
@@ -167,6 +167,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(int(headers.pop("Status", "200").split()[0]))
         for name, value in headers.items():
             self.send_header(name, value)
+        self._answer(content)
+
+    def _answer(self, content: bytes) -> None:
+        # With its length: an end of the connection without TLS's own goodbye is an error to git.
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
 

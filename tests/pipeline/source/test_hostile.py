@@ -53,15 +53,14 @@ def test_a_file_below_a_link_is_not_written_through_it(origin: Any, mirrors: Mir
 
 def test_attributes_neither_change_a_byte_nor_run_anything(origin: Any, read: Callable[..., str]) -> None:
     text = "a: $Id$\nb: ä\n"
-    origin.push({"plain": text, "deploy/a.yaml": text})
     attributes = (
-        "* text eol=crlf ident filter=evil working-tree-encoding=UTF-16 export-ignore export-subst\n"
-        "plain working-tree-encoding=no-such-encoding diff=evil merge=evil\n"
+        "* text eol=crlf ident filter=evil export-ignore export-subst\n"
+        "plain working-tree-encoding=UTF-16 diff=evil merge=evil\n"
+        "strange working-tree-encoding=no-such-encoding\n"
     )
-    origin.push({".gitattributes": attributes})
-    source = origin.source()
-    assert read(source, "deploy/a.yaml") == text
-    assert read(source, "plain") == text
+    names = (".gitattributes", "normal", "plain", "strange")
+    _push_tree(origin, _tree(origin, *(("100644", name, attributes if name[0] == "." else text) for name in names)))
+    assert [read(origin.source(), name) for name in names] == [attributes, text, text, text]
 
 
 def test_large_file_pointers_are_not_followed(origin: Any, read: Callable[..., str]) -> None:

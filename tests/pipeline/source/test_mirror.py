@@ -1,6 +1,5 @@
 """From a source to a commit and its checkout, while all goes well."""
 
-import os
 import stat
 import threading
 from collections.abc import Callable
@@ -186,7 +185,7 @@ def test_the_cache_is_in_the_users_cache_folder(own_environment: Path, monkeypat
 
 
 def test_nothing_is_left_in_the_working_folder(origin: Any, mirrors: Mirrors, tmp_path: Path) -> None:
-    before = set(os.listdir(Path.cwd()))
+    before = set(Path.cwd().iterdir())
     source = origin.source()
     with mirrors.checked_out(source, mirrors.resolve(source)):
-        assert set(os.listdir(Path.cwd())) == before
+        assert set(Path.cwd().iterdir()) == before

@@ -141,7 +141,7 @@ def test_structure_is_the_same(kubectl_reads: Reads, head: str, tail: str) -> No
     "text",
     [
         '{"apiVersion":"v1","kind":"Probe","metadata":{"name":"a"},"x":[1.0,1e3,-0,-0.0,9223372036854775808,"\\ud800"]}',
-        '{"apiVersion":"v1","kind":"Probe","metadata":{"name":"a"}}\n'
+        '{"apiVersion":"v1","kind":"Probe","metadata":{"name":"a"}}\n'  # noqa: ISC004 - one text in two lines
         "---\napiVersion: v1\nkind: Probe\nmetadata: {name: b}\n",
         '{"apiVersion":"v1","kind":"Probe","metadata":{"name":"a"}} \n' * 2,
         '{"apiVersion":"v1","kind":"Probe","metadata":{"name":"a"},}',
