@@ -85,7 +85,8 @@ def run(
     `root` is the checkout: paths in the tool's messages become relative to it. `where` is the unit. `hints` say
     what to do, by a text in the tool's message.
     """
-    argv = [str(find_tool("prlimit")), *limited(limits), *network_wall(), str(find_tool(name)), *arguments]
+    tool = find_tool(name)
+    argv = [str(find_tool("prlimit")), *limited(limits), *network_wall(), str(tool), *arguments]
     command = f"{name} {arguments[0]}"
     with _memory_file("stdout") as out, _memory_file("stderr") as err:
         ended = _execute(argv, private, limits.wall, out, err)

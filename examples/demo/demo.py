@@ -79,7 +79,7 @@ class Demo:
         self.say(5, f"pushed nginx {NEW}: all Pods follow, and each App is at the commit that was pushed")
         print(self.trimtab("status"), end="")
         plain, kustomize = EXAMPLE_APPS[0], EXAMPLE_APPS[1]
-        self.commit(plain, "no Service", lambda: (self.work(plain) / "service.yaml").unlink())
+        self.commit(plain, "no Service", (self.work(plain) / "service.yaml").unlink)
         self.until(
             "the Service is gone from the cluster",
             lambda: self.exists(plain, "service", "nginx"),
@@ -227,9 +227,8 @@ class Demo:
 
     @staticmethod
     def call(command: list[str], environment: dict[str, str] | None = None) -> str:
-        done = subprocess.run(
-            command, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False
-        )
+        whole = {**os.environ, **(environment or {})}
+        done = subprocess.run(command, env=whole, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise UnexpectedError(
                 f"expected `{' '.join(command)}` to work; saw exit code {done.returncode}\n{done.stderr}"

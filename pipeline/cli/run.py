@@ -79,35 +79,37 @@ class _Lines:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._said: str = ""
-        self._failed: str = ""
+        self._last_sync: list[str] = []
+        self._last_poll = ""
         self._lock = threading.Lock()
 
-    def say(self, text: str) -> None:
+    def say(self, *texts: str) -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         with self._lock:
-            sys.stderr.write(f"{now} app={self._app.name} {text}\n")
+            sys.stderr.writelines(f"{now} app={self._app.name} {text}\n" for text in texts)
             sys.stderr.flush()
 
     def synced(self, result: SyncResult) -> None:
         acted = [change for change in result.changes if change.action is not Action.UNCHANGED]
-        text = f"commit={result.commit[:12]} {result.summary}"
-        details = [f"{change.action} {change.id}: {change.message}".rstrip(": ") for change in acted]
-        details += [f"not ready: {sentence}" for sentence in result.unhealthy]
-        if result.stopped:
-            details.append("the sync was ended early; the next one goes on")
-        whole = "\n".join([text, *details])
-        if whole == self._said:
-            return
-        self._said, self._failed = whole, ""
-        self.say(text)
-        for detail in details:
-            self.say(f"  {detail}")
+        lines = [f"commit={result.commit[:12]} {result.summary}"]
+        lines += [f"  {change.action} {change.id}: {change.message}".rstrip(": ") for change in acted]
+        lines += [f"  not ready: {sentence}" for sentence in result.unhealthy]
+        lines += ["  the sync was ended early; the next one goes on"] if result.stopped else []
+        self._sync(lines)
 
     def failed(self, error: TrimtabError) -> None:
-        if str(error) != self._failed:
-            self._failed, self._said = str(error), ""
-            self.say(f"error: {error}")
+        self._sync([f"error: {error}"])
+
+    def polled(self, error: TrimtabError | None) -> None:
+        text = str(error) if error is not None else ""
+        if text != self._last_poll:
+            self._last_poll = text
+            self.say(f"error: {text}" if text else "the repository answers again")
 
     def warned(self, text: str) -> None:
         self.say(f"warning: {text}")
+
+    def _sync(self, lines: list[str]) -> None:
+        if lines != self._last_sync:
+            self._last_sync = lines
+            self.say(*lines)

@@ -25,7 +25,11 @@ class Log(Protocol):
         ...
 
     def failed(self, error: TrimtabError) -> None:
-        """A poll or a sync could not be done; the last state stays."""
+        """A sync could not be done; the last state stays."""
+        ...
+
+    def polled(self, error: TrimtabError | None) -> None:
+        """The repository was asked; with an error it gave no answer, and the last commit stays."""
         ...
 
     def warned(self, text: str) -> None:
@@ -77,8 +81,9 @@ class Follower:
             try:
                 commit = self.mirrors.resolve(self.git)
             except TrimtabError as error:
-                self.log.failed(error)
+                self.log.polled(error)
             else:
+                self.log.polled(None)
                 if commit != self._wanted:
                     self._wanted = commit
                     self._superseded.set()

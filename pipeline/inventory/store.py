@@ -108,15 +108,22 @@ class Store:
             else:
                 written = self._in_namespace(CONFIG_MAPS, body)
         except ApiError as error:
-            if error.status == 409:
+            written = self._own_write(app, record) if error.status == 409 else None
+            if error.status == 409 and written is None:
                 raise InventoryError(
                     f"the inventory of App {app} was written by somebody else in the meantime",
                     hint="two processes sync one App: stop one of them; this one changed nothing since",
                 ) from error
-            raise
+            if written is None:
+                raise
         if stored.parts > 1 or len(parts) > 1:
             self._drop_parts(app, before=record.epoch)
         return Stored(self._namespace, record, written["metadata"]["resourceVersion"], parts=len(parts))
+
+    def _own_write(self, app: App, record: Record) -> dict[str, Any] | None:
+        """The head, if it is exactly what we wrote: an answer was lost, and the same write was tried again."""
+        head = objects.get(self._connection, CONFIG_MAPS, self._namespace, _head_name(app))
+        return head if head is not None and self._read(head).record == record else None
 
     def delete(self, app: App, stored: Stored) -> None:
         """Remove the record of an App that owns nothing any more."""

@@ -18,8 +18,8 @@ _CAUSES = {
     ),
     r"could not resolve|name or service not known|unknown host": "check the host's name in the URL, and DNS",
     r"certificate": "the server's certificate is not trusted here: name its CA's file in GIT_SSL_CAINFO",
-    r"refused|connect|unreachable|no route|reset|timed out|timeout|too slow|early eof|hung up|closed|terminated|handshake": _REACH,
-    r"error: (429|5\d\d)": _REACH,
+    r"refused|connect|unreachable|no route|reset|timed out|timeout|too slow": _REACH,
+    r"early eof|hung up|closed|terminated|handshake|error: (429|5\d\d)": _REACH,
 }
 _HINT = "try `git ls-remote` with this URL by hand"
 _NO_CAUSE = re.compile(

@@ -68,16 +68,14 @@ class DocumentReader:
     def _value(self, event: Any, depth: int) -> Any:
         kind = type(event)
         value: Any
-        if kind is ScalarEvent:
-            value = self._scalar(event)
+        if kind is ScalarEvent or kind is AliasEvent:
+            value = self._scalar(event) if kind is ScalarEvent else self._alias(event, depth)
             if value.__class__ is int or value.__class__ is float:
                 try:
                     return number(value)
                 except ValueError as e:
                     raise self._error(str(e), event, hint="put the value in quotes if text is meant") from e
             return value
-        if kind is AliasEvent:
-            return self._alias(event, depth)
         if depth >= MAX_DEPTH:
             raise self._reading.too_deep(self._line(event), event.start_mark.column + 1)
         before = self._reading.nodes

@@ -1,8 +1,9 @@
 """What a user can get wrong: one clear error with what, where and what to do, its exit code, and nothing changed."""
 
 import json
-import os
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 Make = Callable[..., dict[str, Any]]
+_APP = "apiVersion: trimtab.dev/v1alpha1\nkind: App\nmetadata: {name: a}\n"
 
 
 def _clear(result: Any, code: int, *says: str) -> None:
@@ -121,7 +123,8 @@ def test_a_tool_that_is_not_installed(app: Any, tool: str, tmp_path: Path) -> No
         app.folder.text("kustomization.yaml", "resources: []\n")
     empty = tmp_path / "bin"
     empty.mkdir()
-    (empty / "git").symlink_to("/usr/bin/git")
+    for present in ("git", "prlimit", "unshare"):
+        (empty / present).symlink_to(shutil.which(present) or "/nonexistent")
     result = app.trimtab("render", str(app.folder.path), env={"PATH": str(empty)})
     _clear(result, 2, tool, "→")
 
@@ -236,14 +239,13 @@ def test_a_flag_or_name_that_cannot_be_used(
     ("text", "says"),
     [
         ("kind: App", ("app.yaml",)),
-        ("apiVersion: trimtab.dev/v1alpha1\nkind: App\nmetadata: {name: a}\nspec: {intervall: 5m}", ("intervall",)),
-        ("apiVersion: trimtab.dev/v1alpha1\nkind: App\nmetadata: {name: a}\nspec: {interval: often}", ("often",)),
+        (_APP + "spec: {intervall: 5m}", ("intervall",)),
+        (_APP + "spec: {interval: often}", ("often",)),
         ("apiVersion: trimtab.dev/v1alpha1\nkind: App\nmetadata: {name: A_B}", ("name",)),
         ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}", ("app.yaml", "App")),
         ("a: [", ("app.yaml:",)),
         (
-            "apiVersion: trimtab.dev/v1alpha1\nkind: App\nmetadata: {name: a}\n"
-            "spec: {source: {git: {url: 'file:///x', branch: a, tag: b}}}",
+            f"{_APP}spec: {{source: {{git: {{url: 'file:///x', branch: a, tag: b}}}}}}",
             ("branch", "tag"),
         ),
     ],
@@ -268,6 +270,6 @@ def test_standard_output_is_data_only(app: Any, make_map: Make) -> None:
 
 def test_a_reader_that_goes_away_is_no_error(app: Any, make_map: Make) -> None:
     app.folder.put(*(make_map(f"c{n}", a="x" * 1000) for n in range(300)))
-    command = f"{os.environ.get('PYTHON', 'python3')} -m pipeline render {app.folder.path} | head -c 10"
+    command = f"{sys.executable} -m pipeline render {app.folder.path} | head -c 10"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr

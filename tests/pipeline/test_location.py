@@ -81,8 +81,9 @@ def test_allowed_refs(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "", "-x", "--upload-pack=true", "a..b", "a b", "a~1", "a^", "a:b", "a?", "a*", "a[b", "a\\b", "/a", "a/", 
-        "a//b", ".a", "a/.b", "a.", "a.lock", "a.lock/b", "@", "a@{1}", "a\nb", "a\n", "a\0", "a\x7f", "refs/heads/main",
+        "", "-x", "--upload-pack=true", "a..b", "a b", "a~1", "a^", "a:b", "a?", "a*", "a[b", "a\\b", "/a", "a/",
+        "a//b", ".a", "a/.b", "a.", "a.lock", "a.lock/b", "@", "a@{1}", "a\nb", "a\n", "a\0", "a\x7f",
+        "refs/heads/main",
     ],
 )  # fmt: skip
 def test_refused_refs(name: str) -> None:

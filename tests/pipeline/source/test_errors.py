@@ -144,8 +144,8 @@ def test_the_cache_folder_goes_away(origin: Any, mirrors: Mirrors, cache: Path) 
          "git@h: Permission denied (publickey).", "deploy key"),
         ("fatal: Authentication failed for 'https://me:s3cret@h/x/'\n", "Authentication failed for 'https://h/x/'",
          "token"),
-        ("Host key verification failed.\nfatal: Could not read from remote repository.\n\n"
-         + "Please make sure you have the correct access rights\nand the repository exists.\n", "Host key verification failed.", "known_hosts"),
+        ("Host key verification failed.\nfatal: Could not read from remote repository.\n\nand the repository exists.\n",
+         "Host key verification failed.", "known_hosts"),
         ("fatal: detected dubious ownership in repository at '/x'\n", "detected dubious ownership", "another user"),
         ("fatal: unable to access 'https://h/x/': The requested URL returned error: 503\n", "error: 503", "server"),
         ("fatal: unable to access 'https://h/x/': server certificate verification failed. CAfile: none CRLfile: none\n",
@@ -159,5 +159,5 @@ def test_what_git_says_is_said_again_cleanly(said: str, shown: str, hint: str) -
     error = unreachable(GitFailed(128, said), "https://h/x", timeout=60)
     assert shown in error.message
     assert hint in error.hint
-    assert not {"s3cret", "\x1b", "\x07", "\n"} & set(error.message.split()) | set(error.message) & set("\x1b\x07\n\0")
+    assert not set(error.message) & set("\x1b\x07\n\0")
     assert "s3cret" not in str(error)
