@@ -9,6 +9,11 @@ import harness
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Our own flag: read the difference before it is committed."""
+    parser.addoption("--update-docs", action="store_true", help="write docs/commands.md anew from the program")
+
+
 @pytest.fixture(scope="session")
 def tools() -> Path:
     """The folder with helm, kustomize, kubectl and the components of the control plane."""

@@ -34,7 +34,6 @@ _OPTIONS = {
     "core.attributesFile": os.devnull,
     # A pack is moved into place when it is whole. Loose objects appear one by one, and a kill would leave a part.
     "fetch.unpackLimit": "1",
-    "gc.autoDetach": "false",
     # Slower than a byte a second for half a minute: nobody is there. Ends git also when we are no longer here to.
     "http.lowSpeedLimit": "1",
     "http.lowSpeedTime": "30",
@@ -52,6 +51,11 @@ class GitFailed(Exception):  # noqa: N818 - an event inside this room; it leaves
         self.said = said
         self.late = late
         self.flooded = flooded
+
+    @property
+    def killed(self) -> bool:
+        """Whether git was ended from outside: that says nothing of the repository."""
+        return self.late or self.code == -signal.SIGKILL
 
 
 def run_git(
@@ -97,10 +101,17 @@ def run_git(
         code = process.wait()
         process.stdout.close()
         process.stderr.close()
-    if code or late.is_set():
-        said = b"".join(complaint).decode(errors="replace")
-        raise GitFailed(code, said, late=late.is_set(), flooded=len(output) > OUTPUT_LIMIT)
+    flooded = len(output) > OUTPUT_LIMIT
+    if code or late.is_set() or flooded:
+        raise GitFailed(code, b"".join(complaint).decode(errors="replace"), late=late.is_set(), flooded=flooded)
     return output
+
+
+@atexit.register
+def kill_running() -> None:
+    """Kill every git that runs now, so that who is asked to stop need not wait for a server. Also done at the end."""
+    for group in tuple(_running):
+        _kill(group)
 
 
 def _start(
@@ -141,9 +152,3 @@ def _read(stream: IO[bytes], limit: int, *, group: int = 0) -> bytes:
 def _kill(group: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
-
-
-@atexit.register
-def _kill_all() -> None:
-    for group in tuple(_running):
-        _kill(group)

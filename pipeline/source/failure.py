@@ -1,6 +1,7 @@
 """What git says when it fails, as an error for people: what kind it is, which of its lines matters, what to do."""
 
 import re
+import signal
 
 from pipeline.errors import SourceUnreachableError
 from pipeline.source.command import GitFailed
@@ -23,7 +24,7 @@ _CAUSES = {
 }
 _HINT = "try `git ls-remote` with this URL by hand"
 _NO_CAUSE = re.compile(
-    r"^(warning|hint):|could not read from remote repository|correct access rights|repository exists\.$"
+    r"(?i)^(warning|hint):|could not read from remote repository|correct access rights|repository exists\.$"
 )
 _LINE_LIMIT = 300
 
@@ -37,6 +38,8 @@ def unreachable(failure: GitFailed, url: str, *, timeout: float) -> SourceUnreac
         )
     if failure.flooded:
         return SourceUnreachableError(f"{url} cannot be used: it lists too many refs", hint="is this the right URL?")
+    if failure.code == -signal.SIGKILL:
+        return SourceUnreachableError(f"{url} was not read to the end: git was killed", hint="the next try goes on")
     line, hint = _cause(failure.said)
     return SourceUnreachableError(f"{url} cannot be read: {line}", hint=hint)
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 import weakref
+from contextlib import suppress
 from pathlib import Path
 
 #: A larger checkout goes to disk: memory-backed files count as memory of the container.
@@ -46,13 +47,15 @@ class Folders:
         """This process's folder in there; the lock on it says to others that the process lives."""
         while parent not in self._homes:
             home = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)).resolve()
-            lock = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if home.exists():  # else another process took it for a dead one's before it was locked
-                self._homes[parent] = home
-                weakref.finalize(self, _close, home, lock)
-            else:
-                os.close(lock)
+            # Until it is locked, another process that starts takes it for a dead one's, and removes it.
+            with suppress(FileNotFoundError):
+                lock = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if home.exists():
+                    self._homes[parent] = home
+                    weakref.finalize(self, _close, home, lock)
+                else:
+                    os.close(lock)
         return self._homes[parent]
 
 

@@ -116,7 +116,7 @@ class Mirrors:
             _bring(mirror, remote, source, commit, lock)
             return self._write(mirror, remote, commit)
         except GitFailed as failure:
-            if failure.late:
+            if failure.killed:
                 raise unreachable(failure, remote.shown, timeout=remote.fetch_timeout) from failure
         try:
             remote.ask()
@@ -162,7 +162,7 @@ def _bring(mirror: Mirror, remote: Remote, source: GitSource, commit: str, lock:
             if not _NOT_THERE.search(failure.said):
                 raise
         if mirror.has(commit):
-            mirror.tidy()
+            mirror.tidy(keep_open=lock)
             return
     raise SourceError(
         f"commit {commit} is not in {remote.shown}",

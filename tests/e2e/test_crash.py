@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import secrets
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,12 @@ from typing import Any
 
 import pytest
 from apiproxy import ApiProxy
+
+from pipeline.app import App, Metadata
+from pipeline.cluster import objects
+from pipeline.cluster.connection import Connection
+from pipeline.cluster.discovery import Resource
+from pipeline.inventory.store import CONFIG_MAPS, NAMESPACES, SECRETS, Store, ensure_namespace
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["pipeline.cli.main"])
@@ -63,65 +70,95 @@ def runner(control_plane: Any, tmp_path: Path) -> Iterator[Runner]:
         yield Runner(proxy, kubeconfig, dict(control_plane.env), tmp_path / "log")
 
 
-def _labelled(app: Any) -> set[str]:
-    """Everything in the namespace that carries the App's label."""
-    kinds = "configmap,secret,service,deployment"
-    text = app.kubectl("get", kinds, "-n", app.namespace, "-l", "trimtab.dev/app", "-o", "json")
-    return {f"{item['kind']}/{item['metadata']['name']}" for item in json.loads(text)["items"]}
+class Cluster:
+    """Looks at one namespace after another without starting a process for each look."""
+
+    def __init__(self, connection: Connection, folder: Any) -> None:
+        self._connection = connection
+        self._folder = folder
+        self.namespace = ""
+
+    def begin(self) -> list[str]:
+        """A namespace of its own, with an object that existed before; the arguments of an apply to it."""
+        self.namespace = f"crash-{secrets.token_hex(4)}"
+        ensure_namespace(self._connection, self.namespace)
+        old = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "old"}, "data": {"mine": "1"}}
+        objects.create(self._connection, CONFIG_MAPS, self.namespace, old, manager="somebody")
+        return [
+            "apply", str(self._folder.path), "--name", "shop", "--namespace", self.namespace,
+            "--inventory-namespace", self.namespace, "--timeout", "30s", "-o", "json",
+        ]  # fmt: skip
+
+    def end(self) -> None:
+        meta = objects.get_metadata(self._connection, NAMESPACES, "", self.namespace)
+        assert meta is not None
+        objects.delete(self._connection, NAMESPACES, "", self.namespace, uid=meta["metadata"]["uid"])
+
+    def labelled(self) -> set[str]:
+        """Everything that carries the App's label."""
+        found = set()
+        for resource in (CONFIG_MAPS, SECRETS, _DEPLOYMENTS):
+            for meta in objects.list_metadata(self._connection, resource, self.namespace, selector="trimtab.dev/app"):
+                found.add(f"{resource.kind}/{meta['metadata']['name']}")
+        return found
+
+    def recorded(self) -> set[str]:
+        """Everything that the inventory knows."""
+        app = App(Metadata(name="shop", namespace=self.namespace))
+        record = Store(self._connection, self.namespace).load(app).record
+        return {f"{object_id.kind}/{object_id.name}" for object_id in (record.entries if record else ())}
+
+    def old_lives(self) -> bool:
+        """Whether what somebody else had made still has what he wrote into it."""
+        old = objects.get(self._connection, CONFIG_MAPS, self.namespace, "old")
+        return old is not None and old["data"]["mine"] == "1"
 
 
-def _recorded(app: Any) -> set[str]:
-    return {
-        f"{item['id'].partition('/')[0].partition('.')[0]}/{item['id'].rpartition('/')[2]}"
-        for item in app.record()["objects"]
-    }
+@pytest.fixture
+def cluster(control_plane: Any, folder: Any) -> Iterator[Cluster]:
+    with Connection.open(kubeconfig=Path(control_plane.kubeconfig)) as connection:
+        yield Cluster(connection, folder)
+
+
+_DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", namespaced=True, verbs=frozenset({"list"}))
+_DEPLOYMENT = {
+    "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
+    "spec": {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": {
+        "metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}},
+}  # fmt: skip
+_SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": "v"}}
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the request", "after the answer"])
 @pytest.mark.parametrize("step", ["first", "second"])
 def test_killed_at_every_request(
-    app: Any, runner: Runner, make_map: Callable[..., Any], step: str, *, after: bool
+    cluster: Cluster, folder: Any, runner: Runner, make_map: Callable[..., Any], step: str, *, after: bool
 ) -> None:
     """`first` creates; `second` changes one object, adds one, prunes one and releases one that existed before."""
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": "v"}}
-    deployment = {
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
-        "spec": {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": {
-            "metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}},
-    }  # fmt: skip
-    arguments = [
-        "apply", str(app.folder.path), "--name", "shop", "--namespace", app.namespace,
-        "--inventory-namespace", app.namespace, "--timeout", "30s", "-o", "json",
-    ]  # fmt: skip
 
-    def reset() -> None:
-        """A clean namespace, up to the step under test."""
-        runner.run(["delete", "shop", "--yes", "--inventory-namespace", app.namespace])
-        app.kubectl("delete", "configmap,secret,deployment", "--all", "-n", app.namespace, "--wait=true")
-        app.kubectl("create", "configmap", "old", "-n", app.namespace, "--from-literal=mine=1")
-        app.folder.put(make_map("a"), make_map("b"), make_map("old", a="2"), secret, deployment)
+    def begin() -> list[str]:
+        arguments = cluster.begin()
+        folder.put(make_map("a"), make_map("b"), make_map("old", a="2"), _SECRET, _DEPLOYMENT)
         if step == "second":
             code, text, _ = runner.run(arguments)
             assert code == 0, text
-            app.folder.put(make_map("a", a="2"), make_map("new")).drop("configmap", "b", "old")
+            folder.put(make_map("a", a="2"), make_map("new")).drop("configmap", "b", "old")
+        return arguments
 
-    reset()
-    code, text, requests = runner.run(arguments)
+    code, text, requests = runner.run(begin())
     assert code == 0, text
-    wanted = _labelled(app)
-    assert wanted == _recorded(app)
+    wanted = cluster.labelled()
+    assert wanted == cluster.recorded()
+    cluster.end()
     for number in range(1, requests + 1):
-        reset()
-        code, text, _ = runner.run(arguments, kill_at=number, after=after)
-        labelled = _labelled(app)
-        if labelled:
-            assert labelled <= _recorded(app), f"request {number}: an object of ours is in no inventory"
-        assert app.get("configmap", "old")["data"]["mine"] == "1"
+        arguments = begin()
+        runner.run(arguments, kill_at=number, after=after)
+        assert cluster.labelled() <= cluster.recorded(), f"request {number}: an object of ours is in no inventory"
+        assert cluster.old_lives()
         code, text, _ = runner.run(arguments)
         assert code == 0, f"request {number}: {text}"
-        assert _labelled(app) == wanted, f"request {number}"
-        assert _recorded(app) == wanted, f"request {number}"
-        assert app.get("configmap", "old")["data"]["mine"] == "1"
+        assert cluster.labelled() == cluster.recorded() == wanted, f"request {number}"
+        assert cluster.old_lives()
         code, text, _ = runner.run(arguments)
-        assert code == 0
         assert {change["action"] for change in json.loads(text)["changes"]} == {"unchanged"}, f"request {number}"
+        cluster.end()

@@ -6,13 +6,18 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.app import GitSource
 from pipeline.errors import SourceError, SourceUnreachableError
+from pipeline.source import bare
+from pipeline.source.command import kill_running
 from pipeline.source.mirror import Mirrors
 
 
@@ -186,17 +191,75 @@ def _alive(pid: int) -> bool:
         return False
 
 
+def test_many_fetches_do_not_leave_as_many_packs(
+    origin: Any, mirror: Path, read: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bare, "_MANY_PACKS", 2)
+    for number in range(5):
+        origin.push({"deploy/a.yaml": str(number)})
+        assert read(origin.source(branch="main")) == str(number)
+    assert len(_packs(mirror)) <= 3
+
+
+def test_a_git_that_outlives_its_process_keeps_the_mirror_locked(
+    origin: Any, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "ssh").write_text("#!/bin/sh\necho $$ > $0.new && mv $0.new $0.pid\nexec sleep 1000\n")
+    (tools / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    source = GitSource("git@example.com:x.git", commit="1" * 40)
+    process = subprocess.Popen([sys.executable, "-c", _USE, cache, source.url, source.commit], cwd=_ROOT)
+    pid = tools / "ssh.pid"
+    while not pid.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    try:
+        with (
+            pytest.raises(SourceUnreachableError, match="in use"),
+            Mirrors(cache, timeout=0.02).checked_out(source, source.commit),
+        ):
+            pass
+    finally:
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+    (tools / "ssh").write_text("#!/bin/sh\necho gone away >&2\nexit 1\n")
+    with pytest.raises(SourceUnreachableError, match="gone away"), Mirrors(cache).checked_out(source, source.commit):
+        pass
+
+
+def test_git_can_be_stopped(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "ssh").write_text("#!/bin/sh\ntouch $0.started\nsleep 1000\n")
+    (tools / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    source = GitSource("git@example.com:x.git", commit="1" * 40)
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(lambda: Mirrors(cache).checked_out(source, source.commit).__enter__())
+        while not (tools / "ssh.started").exists():
+            assert not ended.done()
+            time.sleep(0.01)
+        kill_running()
+        with pytest.raises(SourceUnreachableError, match="git was killed"):
+            ended.result()
+
+
+_ROOT = Path(__file__).parents[3]
 _USE = """
 import os, sys, signal
 from pathlib import Path
 from pipeline.app import GitSource
 from pipeline.source.mirror import Mirrors
-mirrors, source = Mirrors(Path(sys.argv[1])), GitSource(sys.argv[2])
+how = sys.argv[3]
+mirrors, source = Mirrors(Path(sys.argv[1])), GitSource(sys.argv[2], commit=how if len(how) == 40 else "")
 with mirrors.checked_out(source, mirrors.resolve(source)) as checkout:
     print(checkout.root, flush=True)
-    if sys.argv[3] == "die":
+    if how == "die":
         os.kill(os.getpid(), signal.SIGKILL)
-    if sys.argv[3] == "stay":
+    if how == "stay":
         sys.stdin.read()
 """
 
@@ -205,7 +268,7 @@ def _start(cache: Path, url: str, how: str) -> tuple[subprocess.Popen[str], Path
     """A process with a checkout that dies, stays until its standard input ends, or ends."""
     process = subprocess.Popen(
         [sys.executable, "-c", _USE, cache, url, how],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT,
     )  # fmt: skip
     assert process.stdout is not None
     return process, Path(process.stdout.readline().strip())
