@@ -2,8 +2,8 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -34,22 +34,18 @@ Apps.
 
 
 def _reference() -> str:
-    group = typer.main.get_command(program())
-    assert isinstance(group, click.Group)
+    commands = typer.main.get_command(program()).commands  # type: ignore[attr-defined]
     parts = [_HEAD]
-    context = click.Context(group, info_name="trimtab")
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        usage = " ".join(p.human_readable_name.upper() for p in command.params if isinstance(p, click.Argument))
-        parts.append(f"\n## trimtab {name} {usage}".rstrip() + f"\n\n{(command.help or '').strip()}\n")
-        rows = [_row(parameter) for parameter in command.params if isinstance(parameter, click.Option)]
+    for name, command in sorted(commands.items()):
+        arguments = [p.name.upper() for p in command.params if p.param_type_name == "argument"]
+        parts.append(f"\n## trimtab {' '.join([name, *arguments])}\n\n{(command.help or '').strip()}\n")
+        rows = [_row(parameter) for parameter in command.params if parameter.param_type_name == "option"]
         if rows:
             parts.append("\n| flag | what it does | default |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n")
     return "".join(parts)
 
 
-def _row(option: click.Option) -> str:
+def _row(option: Any) -> str:
     flags = ", ".join(f"`{flag}`" for flag in (*option.opts, *option.secondary_opts))
     default = option.default
     if option.is_flag and option.secondary_opts:

@@ -4,13 +4,13 @@ import os
 import sys
 from collections.abc import Sequence
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from pipeline.cli import apply, approve, delete, diff, doctor, render, status, version
 from pipeline.cli import run as run_command
 from pipeline.cli.output import error_text, warn
-from pipeline.errors import TrimtabError
+from pipeline.errors import InputError, TrimtabError
 
 _HELP = """Keeps a Kubernetes cluster on the course that git sets: renders first, then applies.
 
@@ -36,15 +36,11 @@ def run(arguments: Sequence[str]) -> int:
     command = typer.main.get_command(program())
     try:
         result = command.main(args=list(arguments), prog_name="trimtab", standalone_mode=False)
-    except click.exceptions.Exit as leave:
+    except typer.Exit as leave:
         return leave.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except click.Abort:
-        warn("interrupted")
-        return 130
-    except KeyboardInterrupt:
+    except TyperException as error:
+        return _usage(error)
+    except (typer.Abort, KeyboardInterrupt):
         warn("interrupted")
         return 130
     except BrokenPipeError:
@@ -64,3 +60,13 @@ def run(arguments: Sequence[str]) -> int:
         )
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _usage(error: TyperException) -> int:
+    """What is wrong with the command line, as any other error; without any argument the help was printed already."""
+    message = error.format_message()
+    if message:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "trimtab"
+        warn(error_text(InputError(message, hint=f"see {path} --help")))
+    return InputError.exit_code if message else 0

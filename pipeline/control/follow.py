@@ -11,9 +11,11 @@ from pipeline.inventory.store import Store
 from pipeline.rendering import capabilities_of, left_out, render_app
 from pipeline.result import SyncResult
 from pipeline.source.checkout import Checkout
+from pipeline.source.command import kill_running as kill_git
 from pipeline.source.mirror import Mirrors
 from pipeline.sync import Target, sync
 from renderers.api import Capabilities, Rendered
+from renderers.tool import kill_running as kill_tools
 from renderers.tree import RenderOptions
 
 
@@ -58,8 +60,8 @@ class Follower:
 
     def run(self) -> None:
         """Poll and sync until `stop` is set; a sync under way then ends cleanly."""
-        poller = threading.Thread(target=self._poll, name="poll", daemon=True)
-        poller.start()
+        for work in (self._poll, self._end):
+            threading.Thread(target=work, name=work.__name__, daemon=True).start()
         while not self.stop.is_set():
             # Cleared before the commit is read: what the poller finds after that is seen at the latest next time.
             self._superseded.clear()
@@ -70,7 +72,6 @@ class Follower:
                 except TrimtabError as error:
                     self.log.failed(error)
             self._superseded.wait(self.interval)
-        poller.join(timeout=1.0)
 
     def once(self) -> SyncResult:
         """One poll and one sync. Raises TrimtabError."""
@@ -88,7 +89,13 @@ class Follower:
                     self._wanted = commit
                     self._superseded.set()
             self.stop.wait(self.interval)
+
+    def _end(self) -> None:
+        """When it is to stop, nothing waits for a slow server or an endless chart."""
+        self.stop.wait()
         self._superseded.set()
+        kill_git()
+        kill_tools()
 
     def _sync(self, commit: str) -> SyncResult:
         target = Target(self.session, self.store, stop=self._superseded)

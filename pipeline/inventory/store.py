@@ -102,28 +102,27 @@ class Store:
             self._write_part(app, f"{_head_name(app)}.{record.epoch}.{number}", part)
         body = self._head_object(app, head, parts[0])
         try:
-            if stored.resource_version:
-                body["metadata"]["resourceVersion"] = stored.resource_version
-                written = objects.replace(self._connection, CONFIG_MAPS, self._namespace, body, manager=_MANAGER)
-            else:
-                written = self._in_namespace(CONFIG_MAPS, body)
+            written = self._write_head(stored, body)
         except ApiError as error:
-            written = self._own_write(app, record) if error.status == 409 else None
-            if error.status == 409 and written is None:
+            if error.status != 409:
+                raise
+            # An answer that was lost is asked for again, and then our own write is in the way.
+            ours = objects.get(self._connection, CONFIG_MAPS, self._namespace, _head_name(app))
+            if ours is None or self._read(ours).record != record:
                 raise InventoryError(
                     f"the inventory of App {app} was written by somebody else in the meantime",
                     hint="two processes sync one App: stop one of them; this one changed nothing since",
                 ) from error
-            if written is None:
-                raise
+            written = ours
         if stored.parts > 1 or len(parts) > 1:
             self._drop_parts(app, before=record.epoch)
         return Stored(self._namespace, record, written["metadata"]["resourceVersion"], parts=len(parts))
 
-    def _own_write(self, app: App, record: Record) -> dict[str, Any] | None:
-        """The head, if it is exactly what we wrote: an answer was lost, and the same write was tried again."""
-        head = objects.get(self._connection, CONFIG_MAPS, self._namespace, _head_name(app))
-        return head if head is not None and self._read(head).record == record else None
+    def _write_head(self, stored: Stored, body: dict[str, Any]) -> dict[str, Any]:
+        if not stored.resource_version:
+            return self._in_namespace(CONFIG_MAPS, body)
+        body["metadata"]["resourceVersion"] = stored.resource_version
+        return objects.replace(self._connection, CONFIG_MAPS, self._namespace, body, manager=_MANAGER)
 
     def delete(self, app: App, stored: Stored) -> None:
         """Remove the record of an App that owns nothing any more."""

@@ -212,6 +212,10 @@ def test_an_account_of_one_namespace_keeps_its_inventory_there(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["nope"], ("nope", "trimtab --help")),
+        (["render", "--nope"], ("--nope", "trimtab render --help")),
+        (["run"], ("--git-url",)),
+        (["status", "--output", "prose"], ("prose", "json")),
         (["apply"], ("folder",)),
         (["apply", "."], ("--name",)),
         (["apply", ".", "--name", "Not A Name"], ("Not A Name",)),
