@@ -51,7 +51,7 @@ down: ## Stop the control plane that `make demo KEEP=1` left
 
 .PHONY: bench
 bench: install tools ## Measure against kubectl and helm
-	@$(BIN)/python bench/bench.py
+	@$(BIN)/python $(LOCAL)/controlplane.py run -- $(BIN)/python bench/bench.py $(ARGS)
 
 .PHONY: clean
 clean: ## Delete what was made in this folder (built tools stay in the cache)

@@ -252,7 +252,7 @@ def main() -> int:
             ca = Path(cluster["certificate-authority"])
         else:
             ca.write_bytes(base64.b64decode(cluster["certificate-authority-data"]))
-        with ApiProxy(cluster["server"], ca) as proxy:
+        with ApiProxy(cluster["server"], ca, token=user["token"]) as proxy:
             bench = Bench(proxy, proxy.kubeconfig(folder / "kubeconfig", user["token"]))
             startup()
             for name, make in (("w1", w1), ("w2", w2)):

@@ -16,9 +16,10 @@ from pipeline.plan.model import Action, Change
 from pipeline.result import SyncResult
 from renderers.manifest.dump import dump
 
+#: SGR parameters (ECMA-48).
 _COLOURS = {
-    Action.CREATED: "green", Action.CONFIGURED: "yellow", Action.UNCHANGED: "dim", Action.PRUNED: "magenta",
-    Action.RELEASED: "cyan", Action.REFUSED: "red", Action.HELD: "yellow", Action.FAILED: "red",
+    Action.CREATED: "32", Action.CONFIGURED: "33", Action.UNCHANGED: "2", Action.PRUNED: "35",
+    Action.RELEASED: "36", Action.REFUSED: "31", Action.HELD: "33", Action.FAILED: "31",
 }  # fmt: skip
 #: Objects listed in the table of a sync; a larger App is summed up, and `-o json` has all.
 _ROWS_MAX = 200
@@ -87,15 +88,16 @@ def show_result(result: SyncResult, form: Format) -> None:
         return
     warnings(result.warnings)
     shown = [change for change in result.changes if change.action is not Action.UNCHANGED]
-    console = out()
-    for change in shown[:_ROWS_MAX]:
-        _line(console, change)
+    # Written as they are: rich takes longer for a line than the API server for an object.
+    colour = out().is_terminal and not out().no_color
+    sys.stdout.writelines(_line(change, colour=colour) for change in shown[:_ROWS_MAX])
     if len(shown) > _ROWS_MAX:
-        console.print(f"… and {len(shown) - _ROWS_MAX} more (-o json lists all)")
+        sys.stdout.write(f"… and {len(shown) - _ROWS_MAX} more (-o json lists all)\n")
+    sys.stdout.flush()
     for sentence in result.unhealthy:
         warn(f"not ready: {sentence}")
     at = f" at {result.commit[:12]}" if result.commit else ""
-    console.print(f"App {result.app}{at}: {result.summary}", markup=False)
+    sys.stdout.write(f"App {result.app}{at}: {result.summary}\n")
     if result.held_digest:
         warn(f"held: this prune needs approval\n  → trimtab approve {result.app.partition('/')[2]}, or --yes")
 
@@ -128,10 +130,11 @@ def change_data(change: Change) -> dict[str, str]:
     }
 
 
-def _line(console: Console, change: Change) -> None:
-    style = _COLOURS[change.action]
-    console.print(f"[{style}]{change.action:<10}[/{style}] ", end="")
-    console.print(f"{change.id}" + (f": {change.message}" if change.message else ""), markup=False)
+def _line(change: Change, *, colour: bool) -> str:
+    action = f"{change.action:<10}"
+    if colour:
+        action = f"\x1b[{_COLOURS[change.action]}m{action}\x1b[0m"
+    return f"{action} {change.id}" + (f": {change.message}" if change.message else "") + "\n"
 
 
 class Shown:

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from kubernetes.client import Configuration
 from kubernetes.client.rest import should_bypass_proxies
 
+from pipeline.cluster.wire import header
 from pipeline.errors import ClusterUnreachableError, InputError
 
 #: Seconds for which credentials are not looked at again. They are refreshed minutes before they expire.
@@ -68,11 +69,6 @@ class Access:
         lines = (header("Authorization", key) if key else "") + self._impersonation
         self._known = lines, time.monotonic() + _FRESH
         return lines
-
-
-def header(name: str, value: str) -> str:
-    """One header line. White space within becomes one space: a token's file may end in a newline."""
-    return f"{name}: {' '.join(value.split())}\r\n"
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext:

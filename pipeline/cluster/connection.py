@@ -14,12 +14,10 @@ import msgspec
 import tenacity
 
 from pipeline import __version__
-from pipeline.cluster.access import header
 from pipeline.cluster.errors import ApiError
-from pipeline.cluster.kubeconfig import load_access
 from pipeline.cluster.pool import Pool
 from pipeline.cluster.stream import Stream, Streams
-from pipeline.cluster.wire import Request, Response
+from pipeline.cluster.wire import Request, Response, header
 from pipeline.errors import ClusterUnreachableError
 
 __all__ = ["Connection", "Response"]
@@ -55,6 +53,9 @@ class Connection:
         Raises InputError for an unknown context or file, ClusterUnreachableError where nothing usable is
         configured.
         """
+        # `kubernetes` takes half a second to import, which who only renders does not owe.
+        from pipeline.cluster.kubeconfig import load_access  # noqa: PLC0415
+
         pool = Pool(lambda: load_access(kubeconfig, context), keep=threads)
         return cls(pool, user_agent=user_agent or f"trimtab/{__version__}")
 

@@ -17,7 +17,8 @@ from kubernetes.config import load_incluster_config
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
-from pipeline.cluster.access import Access, header, own_errors
+from pipeline.cluster.access import Access, own_errors
+from pipeline.cluster.wire import header
 from pipeline.errors import ClusterUnreachableError, InputError
 
 

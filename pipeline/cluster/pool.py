@@ -8,12 +8,14 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from pipeline.cluster.access import Access
 from pipeline.cluster.stream import Stream
 from pipeline.cluster.wire import Request, Response, Wire
 from pipeline.errors import ClusterUnreachableError
+
+if TYPE_CHECKING:  # the module imports `kubernetes`, which takes longer than a render
+    from pipeline.cluster.access import Access
 
 #: A wire that was silent for longer (seconds) may have been dropped on the way without a word.
 _IDLE = 60.0
@@ -24,7 +26,7 @@ _Answer = TypeVar("_Answer", Response, Response | Stream)
 class Pool:
     """The wires to one API server, for all threads. `requests` counts what was sent, by verb."""
 
-    def __init__(self, load: Callable[[], Access], *, keep: int) -> None:
+    def __init__(self, load: Callable[[], "Access"], *, keep: int) -> None:
         """`load` gives a fresh Access, and is asked again when the server refuses the credentials.
 
         At most `keep` wires are kept while nobody uses them.
@@ -54,7 +56,7 @@ class Pool:
         self._closed = True
         self._drop()
 
-    def _accepted(self, send: Callable[[Access], _Answer]) -> _Answer:
+    def _accepted(self, send: Callable[["Access"], _Answer]) -> _Answer:
         """Send, and once more with renewed credentials where they are refused."""
         access = self.access
         answer = send(access)
@@ -72,7 +74,7 @@ class Pool:
             )
         return answer
 
-    def _exchange(self, access: Access, request: Request) -> Response:
+    def _exchange(self, access: "Access", request: Request) -> Response:
         credentials = access.credentials()
         wire = self._take(access)
         while True:
@@ -90,7 +92,7 @@ class Pool:
                 self._give_back(wire)
                 return response
 
-    def _open(self, access: Access, request: Request) -> Response | Stream:
+    def _open(self, access: "Access", request: Request) -> Response | Stream:
         credentials = access.credentials()
         wire = Wire(access)
         self._count(request)
@@ -104,7 +106,7 @@ class Pool:
             return answer
         return Stream(wire, answer)
 
-    def _take(self, access: Access) -> Wire:
+    def _take(self, access: "Access") -> Wire:
         """The wire that was used last, or a new one."""
         with contextlib.suppress(IndexError):
             while wire := self._idle.pop():

@@ -10,9 +10,11 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.cluster.access import Access
+if TYPE_CHECKING:  # the module imports `kubernetes`, which takes longer than a render
+    from pipeline.cluster.access import Access
+
 
 _LINE_MAX = 1 << 16
 #: Seconds for TCP and TLS to come up.
@@ -45,6 +47,11 @@ class Request(NamedTuple):
     timeout: float
 
 
+def header(name: str, value: str) -> str:
+    """One header line. White space within becomes one space: a token's file may end in a newline."""
+    return f"{name}: {' '.join(value.split())}\r\n"
+
+
 class Wire:
     """Not for two threads at a time; only `abort` may come from another one.
 
@@ -52,7 +59,7 @@ class Wire:
     answer has begun. `reusable`: the last answer was read to its end. `used` is the monotonic time of it.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: "Access") -> None:
         """Connect. Raises OSError."""
         name = f"[{access.host}]" if ":" in access.host else access.host
         self._host = f"Host: {name}:{access.port}\r\n"
@@ -154,7 +161,7 @@ class Wire:
         return data
 
 
-def _connect(access: Access) -> socket.socket:
+def _connect(access: "Access") -> socket.socket:
     """TCP, the proxy's tunnel, TLS."""
     target = (access.host, access.port)
     connector = http.client.HTTPConnection(

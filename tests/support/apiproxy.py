@@ -18,13 +18,14 @@ class ApiProxy:
 
     `strike(number, method, path)` is asked before each request is forwarded and, with `after=True`, after its
     answer came and before it is given on; number counts from 1. It may kill somebody, or return a tuple (status,
-    body) that is answered instead.
+    body) that is answered instead. `token` is added to requests without one: kubectl and helm send none over HTTP.
     """
 
-    def __init__(self, url: str, ca: Path) -> None:
+    def __init__(self, url: str, ca: Path, *, token: str = "") -> None:
         parts = urlsplit(url)
         self._upstream = (parts.hostname or "127.0.0.1", parts.port or 443)
         self._context = ssl.create_default_context(cafile=str(ca))
+        self._token = token
         self._lock = threading.Lock()
         self.requests: list[tuple[str, str]] = []
         self.strike: Callable[..., Any] | None = None
@@ -90,6 +91,8 @@ class ApiProxy:
         upstream = http.client.HTTPSConnection(*self._upstream, context=self._context, timeout=60)
         try:
             headers = {k: v for k, v in handler.headers.items() if k.lower() not in _HOP}
+            if self._token:
+                headers.setdefault("Authorization", f"Bearer {self._token}")
             upstream.request(handler.command, handler.path, body, headers)
             response = upstream.getresponse()
             if "watch=true" in handler.path or "watch=1" in handler.path:
