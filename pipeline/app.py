@@ -110,7 +110,6 @@ class Spec(_Part, frozen=True):
     prune: Prune = Prune()
     wait: Wait = Wait()
     conflicts: Literal["take", "yield", "fail"] = "take"
-    deletion_policy: Literal["prune", "release"] = "prune"
     adopt: Adopt = Adopt()
 
 

@@ -56,10 +56,12 @@ def sync(app: App, checkout: Checkout, render: Callable[[], Rendered], target: T
         stored = target.store.save(app, stored, before(app, checkout, planned))
     first = _remove(app, planned, target, [leave for leave in planned.plan.leaves if leave.first])
     sent = _apply(app, planned, target)
-    unhealthy = _wait(app, planned, target, sent)
-    last = [leave for leave in planned.plan.leaves if not leave.first]
-    reason = _not_yet(planned, target, sent, unhealthy)
-    removed = first + (_postponed(last, reason) if reason else _remove(app, planned, target, last))
+    if app.spec.prune.after == "applied":
+        removed = first + _prune(app, planned, target, sent, {})
+        unhealthy = _wait(app, planned, target, sent)
+    else:
+        unhealthy = _wait(app, planned, target, sent)
+        removed = first + _prune(app, planned, target, sent, unhealthy)
 
     result = SyncResult.of_turn(
         app, checkout.commit, planned.plan, sent, removed, unhealthy, stopped=target.stop.is_set()
@@ -118,8 +120,17 @@ def _wait(app: App, planned: Planned, target: Target, sent: list[Sent]) -> dict[
     return {object_id: state for object_id, state in health.items() if state.state is not State.CURRENT}
 
 
+def _prune(
+    app: App, planned: Planned, target: Target, sent: list[Sent], unhealthy: dict[ObjectId, Health]
+) -> list[Removed]:
+    """Prune comes last, when all that is to live was applied and is ready; else it is put off."""
+    last = [leave for leave in planned.plan.leaves if not leave.first]
+    reason = _not_yet(planned, target, sent, unhealthy)
+    return _postponed(last, reason) if reason else _remove(app, planned, target, last)
+
+
 def _not_yet(planned: Planned, target: Target, sent: list[Sent], unhealthy: dict[ObjectId, Health]) -> str:
-    """Why nothing may be pruned in this turn; empty where it may: prune comes last, after the new state is healthy."""
+    """Why nothing may be pruned in this turn; empty where it may."""
     if target.stop.is_set():
         return "the sync was ended before it could be pruned"
     bad = [item.change for item in sent if item.change.action in (Action.FAILED, Action.REFUSED)]

@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import typer
 
+from pipeline.app import App, load_app_file
 from pipeline.cli.main import program
 from pipeline.inventory import names
 
@@ -60,6 +62,30 @@ def test_the_reference_of_commands_is_what_the_program_says(request: pytest.Fixt
     if request.config.getoption("--update-docs"):
         COMMANDS.write_text(reference)
     assert COMMANDS.read_text() == reference, "run: pytest tests/test_docs.py --update-docs, and read the difference"
+
+
+def test_the_app_of_the_docs_is_one_and_has_every_field(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "app.md").read_text()
+    file = tmp_path / "app.yaml"
+    file.write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    load_app_file(file)
+    missing = {name for name in _fields(App) if not re.search(rf"\b{name}:", text)}
+    assert missing == set()
+
+
+def _fields(struct: Any) -> set[str]:
+    """The names of all fields below a struct, as YAML has them."""
+    names = set()
+    todo, seen = [msgspec.inspect.type_info(struct)], set()
+    while todo:
+        info = todo.pop()
+        if isinstance(info, msgspec.inspect.StructType) and info.cls not in seen:
+            seen.add(info.cls)
+            names |= {field.encode_name for field in info.fields}
+            todo += [field.type for field in info.fields]
+        todo += [getattr(info, "item_type", None), *getattr(info, "types", ())]
+        todo = [item for item in todo if item is not None]
+    return names
 
 
 def test_every_annotation_and_label_is_in_the_docs() -> None:

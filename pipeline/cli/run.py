@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.app import DEFAULT_NAMESPACE, App, GitSource, Metadata, Prune, Source, Spec, check, parse_duration
+from pipeline.app import DEFAULT_NAMESPACE, App, GitSource, Metadata, Prune, Source, Spec, check
 from pipeline.app import Target as AppTarget
 from pipeline.cli import options as opt
 from pipeline.cli.output import Format, show_result
@@ -61,8 +61,7 @@ def run(
         log = _Lines(app)
         follower = Follower(
             app, git, Mirrors(cache_dir or default_cache()), session,
-            opt.store_of(session, inventory_namespace, app), log,
-            parse_duration(git_poll_interval, what="--git-poll-interval"), stop,
+            opt.store_of(session, inventory_namespace, app), log, stop,
         )  # fmt: skip
         if once:
             result = follower.once()

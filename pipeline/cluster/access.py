@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from kubernetes.client import Configuration
 from kubernetes.client.rest import should_bypass_proxies
 
-from pipeline.cluster.wire import header
+from pipeline.cluster.header import header
 from pipeline.errors import ClusterUnreachableError, InputError
 
 #: Seconds for which credentials are not looked at again. They are refreshed minutes before they expire.

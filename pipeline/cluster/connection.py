@@ -15,9 +15,10 @@ import tenacity
 
 from pipeline import __version__
 from pipeline.cluster.errors import ApiError
+from pipeline.cluster.header import header
 from pipeline.cluster.pool import Pool
 from pipeline.cluster.stream import Stream, Streams
-from pipeline.cluster.wire import Request, Response, header
+from pipeline.cluster.wire import Request, Response
 from pipeline.errors import ClusterUnreachableError
 
 __all__ = ["Connection", "Response"]

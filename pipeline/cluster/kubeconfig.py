@@ -18,7 +18,7 @@ from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
 from pipeline.cluster.access import Access, own_errors
-from pipeline.cluster.wire import header
+from pipeline.cluster.header import header
 from pipeline.errors import ClusterUnreachableError, InputError
 
 

@@ -47,11 +47,6 @@ class Request(NamedTuple):
     timeout: float
 
 
-def header(name: str, value: str) -> str:
-    """One header line. White space within becomes one space: a token's file may end in a newline."""
-    return f"{name}: {' '.join(value.split())}\r\n"
-
-
 class Wire:
     """Not for two threads at a time; only `abort` may come from another one.
 

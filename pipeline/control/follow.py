@@ -4,7 +4,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pipeline.app import App, GitSource
+from pipeline.app import App, GitSource, parse_duration
 from pipeline.cluster.session import Session
 from pipeline.errors import TrimtabError
 from pipeline.inventory.store import Store
@@ -41,7 +41,7 @@ class Log(Protocol):
 
 @dataclass(eq=False)
 class Follower:
-    """One App, one repository, one cluster. `interval` is in seconds, between two polls and between two syncs.
+    """One App, one repository, one cluster. The App's interval lies between two polls, and between two syncs.
 
     A poll that finds another commit ends the waiting of the sync under way, so that a fix supersedes what it fixes.
     """
@@ -52,11 +52,14 @@ class Follower:
     session: Session
     store: Store
     log: Log
-    interval: float
     stop: threading.Event
     _wanted: str = ""
+    _interval: float = field(init=False)
     _superseded: threading.Event = field(default_factory=threading.Event)
     _rendered: tuple[str, Capabilities, Rendered] | None = None
+
+    def __post_init__(self) -> None:
+        self._interval = parse_duration(self.app.spec.interval, what="the interval")
 
     def run(self) -> None:
         """Poll and sync until `stop` is set; a sync under way then ends cleanly."""
@@ -71,7 +74,7 @@ class Follower:
                     self.log.synced(self._sync(commit))
                 except TrimtabError as error:
                     self.log.failed(error)
-            self._superseded.wait(self.interval)
+            self._superseded.wait(self._interval)
 
     def once(self) -> SyncResult:
         """One poll and one sync. Raises TrimtabError."""
@@ -88,7 +91,7 @@ class Follower:
                 if commit != self._wanted:
                     self._wanted = commit
                     self._superseded.set()
-            self.stop.wait(self.interval)
+            self.stop.wait(self._interval)
 
     def _end(self) -> None:
         """When it is to stop, nothing waits for a slow server or an endless chart."""

@@ -248,10 +248,20 @@ def ensure_namespace(connection: Connection, name: str) -> bool:
     try:
         objects.create(connection, NAMESPACES, "", body, manager="trimtab")
     except ApiError as error:
-        if error.status != 409:
+        # Who may not create namespaces is refused before it is looked whether there is one already.
+        exists = error.status == 409 or (error.forbidden and _may_exist(connection, name))
+        if not exists:
             raise
         return False
     return True
+
+
+def _may_exist(connection: Connection, name: str) -> bool:
+    """Whether the namespace exists; also true where that may not be read: what goes into it will tell."""
+    try:
+        return objects.get_metadata(connection, NAMESPACES, "", name) is not None
+    except ApiError as error:
+        return error.forbidden
 
 
 def keyed_digest(key: bytes, text: bytes) -> str:

@@ -277,3 +277,12 @@ def test_a_reader_that_goes_away_is_no_error(app: Any, make_map: Make) -> None:
     command = f"{sys.executable} -m pipeline render {app.folder.path} | head -c 10"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
+
+
+def test_create_namespace_asks_for_no_right_where_there_is_one(
+    app: Any, make_map: Make, control_plane: Any, tmp_path: Path
+) -> None:
+    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": _ALL}]
+    kubeconfig = _account(app, control_plane, rules, tmp_path)
+    app.folder.put(make_map("a"))
+    assert app.actions("--kubeconfig", str(kubeconfig), "--create-namespace") == {"ConfigMap/a": "created"}
