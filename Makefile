@@ -38,7 +38,7 @@ check: install ## Lint, format, types, order of the rooms
 
 .PHONY: test
 test: install tools ## Run the tests (ARGS="-k word" is handed to pytest)
-	@$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) $(ARGS)
+	@$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --dist=worksteal $(ARGS)
 
 .PHONY: demo
 demo: install tools ## Show the main job on a control plane (KEEP=1 leaves it running)

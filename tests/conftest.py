@@ -14,6 +14,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-docs", action="store_true", help="write docs/commands.md anew from the program")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the slow tests evenly, so that each worker begins with some of them and none waits for them at the end."""
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    others = [item for item in items if item not in slow]
+    step = len(others) // max(len(slow), 1)
+    for number, item in enumerate(slow):
+        others.insert(number * (step + 1), item)
+    items[:] = others
+
+
 @pytest.fixture(scope="session")
 def tools() -> Path:
     """The folder with helm, kustomize, kubectl and the components of the control plane."""

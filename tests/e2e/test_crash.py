@@ -129,6 +129,7 @@ _DEPLOYMENT = {
 _SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": "v"}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before the request", "after the answer"])
 @pytest.mark.parametrize("step", ["first", "second"])
 def test_killed_at_every_request(
