@@ -43,6 +43,9 @@ class ApiProxy:
                 """Say nothing."""
 
         class Server(ThreadingHTTPServer):
+            # The default of 5 makes a client that opens many connections at once wait for seconds.
+            request_queue_size = 1024
+
             def handle_error(self, request: Any, client_address: Any) -> None:
                 """A client that was killed is what the tests are about."""
 
