@@ -199,8 +199,11 @@ def _refused(item: Send, refused: _RefusedError) -> Sent:
 
 def _failed(item: Send, error: ApiError | ClusterUnreachableError) -> Sent:
     message = f"{item.desired.origin}: {error.message}"
-    if error.hint:
-        message += f"\n  → {error.hint}"
+    hint = error.hint
+    if isinstance(error, ApiError) and error.namespace_missing:
+        hint = "add a Namespace to the folder, or use --create-namespace for the target namespace"
+    if hint:
+        message += f"\n  → {hint}"
     # A definite refusal created nothing. After a timeout or a server's failure nobody knows: keep the doubt.
     change = Change(item.desired.id, Action.FAILED, message)
     survivor = _survivor(item, touched=error.temporary)

@@ -43,7 +43,9 @@ def known_deployer(metadata: Mapping[str, Any], manager: str) -> Deployer | None
 def _trimtab(marks: _Marks) -> Deployer | None:
     other = next((name for name in sorted(marks.appliers) if name.startswith("trimtab-")), "")
     label = marks.labels.get(_TRIMTAB_LABEL, "")
-    return Deployer("trimtab", f"the Trimtab App {label} (field manager {other})") if other and label else None
+    return (
+        Deployer("trimtab", f"the Trimtab App {label or 'of another owner'} (field manager {other})") if other else None
+    )
 
 
 def _argocd(marks: _Marks) -> Deployer | None:

@@ -128,7 +128,7 @@ def test_one_bad_object_does_not_stop_the_others_and_success_is_not_said(app: An
     assert changes["ConfigMap/good"]["action"] == "configured"
     for name, cause in {
         "ConfigMap/schema": "data.a", "ConfigMap/Not_A_Name": "RFC 1123", "Nope/n": "no kind Nope",
-        "ConfigMap/elsewhere": "no-such-namespace",
+        "ConfigMap/elsewhere": "--create-namespace",
     }.items():  # fmt: skip
         assert changes[name]["action"] == "failed"
         assert cause in changes[name]["message"], changes[name]
