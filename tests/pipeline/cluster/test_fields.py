@@ -217,6 +217,12 @@ def test_other_managers_are_those_of_the_object_itself() -> None:
             "trimtab",
             "the Trimtab App ns.other (field manager trimtab-other-12)",
         ),
+        # Somebody took the label off: it is still the other App's.
+        (
+            {"managedFields": [entry("trimtab-other-12", {})]},
+            "trimtab",
+            "the Trimtab App of another owner (field manager trimtab-other-12)",
+        ),
     ],
 )
 def test_known_deployers_are_known_by_their_marks(metadata: dict[str, Any], name: str, detail: str) -> None:
@@ -235,7 +241,6 @@ def test_known_deployers_are_known_by_their_marks(metadata: dict[str, Any], name
         {"managedFields": [entry("kubectl", {}), entry("kubectl-client-side-apply", {}, "Update")]},
         {"labels": {"trimtab.dev/app": "ns.me"}, "managedFields": [entry(ME, {})]},
         {"labels": {"trimtab.dev/app": "ns.me"}, "managedFields": [entry("trimtab-release", {}, "Update")]},
-        {"managedFields": [entry("trimtab-other", {})]},
     ],
 )
 def test_other_marks_are_no_deployers(metadata: dict[str, Any]) -> None:
