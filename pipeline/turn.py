@@ -29,7 +29,11 @@ def before(app: App, checkout: Checkout, planned: Planned) -> Record:
     ]
     entries = {**record.entries, **{entry.id: entry for entry in pending}}
     # Until the turn is closed, nobody knows: a crash must make the next sync look again.
-    return replace(record, entries=entries, outcome=replace(record.outcome, ok=False, message="a sync was cut short"))
+    return replace(
+        record,
+        entries=entries,
+        outcome=replace(record.outcome, ok=False, healthy=False, message="a sync was cut short"),
+    )
 
 
 def after(
