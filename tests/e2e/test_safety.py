@@ -261,3 +261,54 @@ def test_two_manifests_of_one_object_are_an_error_after_discovery_too(app: Any) 
     result = app.apply(code=2)
     assert "one.json" in result.err
     assert "two.json" in result.err
+
+
+def test_hooks_and_tests_of_a_chart_are_left_out_of_a_sync_and_named(app: Any) -> None:
+    app.folder.text("Chart.yaml", "apiVersion: v2\nname: c\nversion: 0.1.0\n")
+    for name, hook in (("plain", ""), ("before", "pre-install"), ("probe", "test")):
+        annotations = f"annotations: {{helm.sh/hook: {hook}}}" if hook else ""
+        app.folder.text(
+            f"templates/{name}.yaml",
+            f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  {annotations}\ndata: {{a: b}}\n",
+        )
+    assert app.actions() == {"ConfigMap/plain": "created"}
+    assert app.names() == {"plain"}
+    warned = app.trimtab("apply", str(app.folder.path), "--name", "shop", "--namespace", app.namespace,
+                         "--inventory-namespace", app.namespace).err  # fmt: skip
+    assert "hook ConfigMap/before is left out" in warned
+    assert "test ConfigMap/probe is left out" in warned
+    printed = app.trimtab("render", str(app.folder.path)).out
+    assert "name: before" in printed
+    assert "name: probe" not in printed
+    assert "name: probe" in app.trimtab("render", str(app.folder.path), "--include-tests").out
+
+
+def test_pruning_after_applied_does_not_wait(app: Any, make_map: Make, tmp_path: Path) -> None:
+    app.folder.put(make_map("a"), make_map("b"))
+    file = tmp_path / "app.yaml"
+    file.write_text(
+        "apiVersion: trimtab.dev/v1alpha1\nkind: App\n"
+        f"metadata: {{name: shop, namespace: {app.namespace}}}\nspec: {{prune: {{after: applied}}}}\n"
+    )
+    app.flags = ("-f", str(file))
+    app.apply()
+    app.folder.drop("configmap", "a").put(_deployment("stuck", namespace_selector={"no": "such-node"}))
+    changes = app.changes("--timeout", "1s", code=1)
+    assert changes["ConfigMap/a"]["action"] == "pruned"
+
+
+def test_what_blocks_its_successor_can_go_first(app: Any) -> None:
+    """Two Services cannot have one nodePort: the old one has to leave before the new one comes."""
+
+    def service(name: str, **annotations: str) -> dict[str, Any]:
+        return {
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "annotations": annotations},
+            "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": port}]},
+        }  # fmt: skip
+
+    taken = app.kubectl("get", "services", "-A", "-o", "jsonpath={.items[*].spec.ports[*].nodePort}").split()
+    port = next(number for number in range(30500, 32000) if str(number) not in taken)
+    app.folder.put(service("old", **{"trimtab.dev/prune": "first"}))
+    app.apply()
+    app.folder.drop("service", "old").put(service("new"))
+    assert app.actions() == {"Service/new": "created", "Service/old": "pruned"}
