@@ -54,6 +54,7 @@ class Follower:
     log: Log
     stop: threading.Event
     _wanted: str = ""
+    _defect: Exception | None = None
     _interval: float = field(init=False)
     _superseded: threading.Event = field(default_factory=threading.Event)
     _rendered: tuple[str, Capabilities, Rendered] | None = None
@@ -68,6 +69,8 @@ class Follower:
         while not self.stop.is_set():
             # Cleared before the commit is read: what the poller finds after that is seen at the latest next time.
             self._superseded.clear()
+            if self.stop.is_set():
+                break
             commit = self._wanted
             if commit:
                 try:
@@ -75,12 +78,22 @@ class Follower:
                 except TrimtabError as error:
                     self.log.failed(error)
             self._superseded.wait(self._interval)
+        if self._defect is not None:
+            raise self._defect
 
     def once(self) -> SyncResult:
         """One poll and one sync. Raises TrimtabError."""
         return self._sync(self.mirrors.resolve(self.git))
 
     def _poll(self) -> None:
+        try:
+            self._poll_until_stop()
+        except Exception as defect:  # noqa: BLE001 - raised again by `run`
+            # A thread that dies in silence would leave a process that looks well and follows nothing.
+            self._defect = defect
+            self.stop.set()
+
+    def _poll_until_stop(self) -> None:
         while not self.stop.is_set():
             try:
                 commit = self.mirrors.resolve(self.git)
