@@ -106,18 +106,23 @@ def read_live(
             object_id = ObjectId(resource.kind, resource.group, metadata.get("namespace", ""), metadata["name"])
             found[object_id] = observe(meta, resource, manager=manager, expected=expected.get(object_id, ""))
 
-    def scan_all(resource: Resource, namespaces: set[str]) -> None:
+    def scan_or_tell(resource: Resource, namespace: str | None) -> None:
         try:
-            try:
-                scan(resource, next(iter(namespaces)) if resource.namespaced and len(namespaces) == 1 else None)
-            except ApiError as error:
-                if not (error.forbidden and resource.namespaced and len(namespaces) > 1):
-                    raise
-                for namespace in sorted(namespaces):
-                    scan(resource, namespace)
+            scan(resource, namespace)
         except ApiError as error:
             if not error.not_found:
                 unlisted[resource] = error.message
+
+    def scan_all(resource: Resource, namespaces: set[str]) -> None:
+        several = not resource.namespaced or len(namespaces) > 1
+        if not several:
+            scan_or_tell(resource, next(iter(namespaces)))
+            return
+        scan_or_tell(resource, None)
+        if resource in unlisted and resource.namespaced:
+            del unlisted[resource]
+            for namespace in sorted(namespaces):
+                scan_or_tell(resource, namespace)
 
     # One writer a key and CPython's atomic dict stores: no lock is needed around the two results.
     with ThreadPoolExecutor(max_workers=16) as pool:
