@@ -35,7 +35,6 @@ spec:
   prune: {enabled: true, after: applied, adopted: true, allowEmpty: true, guard: {percent: 30, atLeast: 5}}
   wait: {enabled: false, timeout: 10m}
   conflicts: yield
-  deletionPolicy: release
   adopt: {from: [helm, argocd]}
 """
 
@@ -59,7 +58,7 @@ def test_every_field_is_read(tmp_path: Path) -> None:
     assert [step.renderer for step in spec.render] == ["helm", "kustomize", "yaml"]
     assert spec.target == Target(namespace="shop", create_namespace=True)
     assert (spec.prune.guard.percent, spec.prune.guard.at_least, spec.prune.after) == (30, 5, "applied")
-    assert (spec.conflicts, spec.deletion_policy, spec.adopt.from_) == ("yield", "release", ("helm", "argocd"))
+    assert (spec.conflicts, spec.adopt.from_) == ("yield", ("helm", "argocd"))
 
 
 def test_an_app_of_a_name_alone_has_the_defaults(tmp_path: Path) -> None:
