@@ -5,6 +5,7 @@ from renderers.manifest import TrimtabError
 __all__ = [
     "ClusterUnreachableError",
     "InputError",
+    "LeaseLostError",
     "SourceError",
     "SourceUnreachableError",
     "TrimtabError",
@@ -15,10 +16,13 @@ class InputError(TrimtabError):
     """What the user gave (a flag, an App, a folder) cannot be used; nothing was changed."""
 
     exit_code = 2
+    reason = "InvalidSpec"
 
 
 class SourceError(InputError):
     """The repository answered, and what was asked for is not in it or not allowed: a ref, a path, an URL's form."""
+
+    reason = "SourceInvalid"
 
 
 class SourceUnreachableError(TrimtabError):
@@ -26,6 +30,7 @@ class SourceUnreachableError(TrimtabError):
 
     temporary = True
     exit_code = 5
+    reason = "SourceUnreachable"
 
 
 class ClusterUnreachableError(TrimtabError):
@@ -33,3 +38,11 @@ class ClusterUnreachableError(TrimtabError):
 
     temporary = True
     exit_code = 5
+    reason = "ClusterUnreachable"
+
+
+class LeaseLostError(TrimtabError):
+    """This process does not lead any more: another one may write now, so the sync ends and sends nothing more."""
+
+    temporary = True
+    reason = "LeaseLost"

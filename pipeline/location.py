@@ -6,6 +6,7 @@ programs, credentials. So each is matched as a whole against what is allowed.
 
 import posixpath
 import re
+from typing import Any
 
 from pipeline.errors import SourceError
 
@@ -58,6 +59,27 @@ def check_ref(kind: str, name: str) -> None:
         raise SourceError(f"the {kind} {name!r} is no name that git allows", hint=f"write the {kind} as git shows it")
     if name.startswith(("refs/heads/", "refs/tags/")):
         raise SourceError(f"the {kind} {name!r} is a full ref", hint=f"write {name.split('/', 2)[2]}")
+
+
+def check_range(text: str) -> None:
+    """Raise SourceError when this is no range of semantic versions."""
+    version_range(text)
+
+
+def version_range(text: str) -> Any:
+    """The range, an npm one (`~1.4`, `^1`, `1.x`, `>=1.2.0 <2.0.0`), which versions of `semantic_version` are `in`.
+
+    Parts may be joined by commas, and operators may stand apart, as in Flux's. Raises SourceError.
+    """
+    # Imported here: it takes 80 ms, which only who names a range owes.
+    from semantic_version import NpmSpec  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    try:
+        return NpmSpec(re.sub(r"([<>=^~])\s+|\s*,\s*", lambda found: found[1] or " ", text.strip()))
+    except ValueError as e:
+        raise SourceError(
+            f"{text!r} is no range of versions", hint="write it as npm does: ~1.4, ^1, 1.x or >=1.2.0 <2.0.0"
+        ) from e
 
 
 def check_commit(commit: str) -> None:

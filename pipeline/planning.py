@@ -42,24 +42,31 @@ class Planned:
         return {item.id: item.resource for item in self.desired}
 
 
-def make_plan(
-    app: App,
-    rendered: Rendered,
-    session: Session,
-    store: Store,
-    *,
-    approve_all: bool = False,
-    read_only: bool = False,
-    release: bool = False,
-) -> Planned:
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What somebody says of one plan beside the App. `approve_all` is `--yes`, `approved` a digest that was approved.
+
+    `read_only`: write nothing, not even the key; `release`: let everything live; `thorough`: where there is no
+    inventory, look for the App's label on every kind.
+    """
+
+    approve_all: bool = False
+    approved: str = ""
+    read_only: bool = False
+    release: bool = False
+    thorough: bool = False
+
+
+def make_plan(app: App, rendered: Rendered, session: Session, store: Store, wishes: Wishes | None = None) -> Planned:
     """Decide one sync of the App. Writes nothing, but for the key of Secrets' digests where there is none yet.
 
-    `approve_all` is `--yes`; `read_only`: not even the key; `release`: let everything live. Raises InputError
-    for a set that has become empty, ManifestError for two manifests of one object, InventoryError for a lost
-    inventory that cannot be rebuilt.
+    Raises InputError for a set that has become empty, ManifestError for two manifests of one object, InventoryError
+    for a lost inventory that cannot be rebuilt.
     """
+    wishes = wishes or Wishes()
     manifests, resources, failed, warnings = _resolve(app, rendered, session)
-    opened = open_inventory(session, store, app, set(resources.values()))
+    wanted = session.discovery.resources() if wishes.thorough else resources.values()
+    opened = open_inventory(session, store, app, {kind for kind in wanted if "list" in kind.verbs})
     record = opened.record
     if not rendered.manifests and record.entries and not app.spec.prune.allow_empty:
         raise InputError(
@@ -73,10 +80,13 @@ def make_plan(
         manifests,
         resources,
         Marks(app_label(app), record.owner),
-        secret_digest=_secret_digest(store, key_warnings, create=not read_only),
+        secret_digest=_secret_digest(store, key_warnings, create=not wishes.read_only),
     )
     live = Live(manager) if opened.fresh else _read_live(app, session, record, desired, manager)
-    rules = Rules(prune=app.spec.prune, release=release, approved=record.approved, approve_all=approve_all)
+    rules = Rules(
+        prune=app.spec.prune, release=wishes.release, approved=wishes.approved or record.approved,
+        approve_all=wishes.approve_all,
+    )  # fmt: skip
     unlisted = tuple(f"{kind.kind} could not be listed: {why}" for kind, why in live.unlisted.items())
     plan = decide(
         desired, record, live, session.discovery, rules,

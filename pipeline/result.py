@@ -51,7 +51,8 @@ class SyncResult:
     """One turn of the road.
 
     `changes` in the order of object ids. `unhealthy` are sentences about objects that are not ready. `stopped`:
-    the sync was ended before it was done (a newer commit, SIGTERM); what is missing is done by the next one.
+    the sync was ended before it was done (a newer commit, SIGTERM); what is missing is done by the next one. `owned`
+    counts the inventory after the turn.
     """
 
     app: str
@@ -61,6 +62,7 @@ class SyncResult:
     unhealthy: tuple[str, ...] = ()
     stopped: bool = False
     held_digest: str = ""
+    owned: int = 0
 
     def of(self, *actions: Action) -> tuple[Change, ...]:
         """The changes with one of these actions."""
@@ -70,7 +72,7 @@ class SyncResult:
     def of_plan(cls, app: App, commit: str, plan: Plan) -> Self:
         """The result of a turn in which there was nothing to do."""
         changes = tuple(Change(entry.id, Action.UNCHANGED) for entry in plan.unchanged)
-        return cls(str(app), commit, changes, plan.warnings)
+        return cls(str(app), commit, changes, plan.warnings, owned=len(plan.unchanged) + len(plan.leaves))
 
     @classmethod
     def of_turn(

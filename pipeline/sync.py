@@ -1,8 +1,9 @@
 """The road of one sync: checkout → render → parse → plan → record → apply → wait → prune → record."""
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 
 from pipeline.app import App, parse_duration
 from pipeline.apply.remove import Removed, Remover
@@ -16,7 +17,7 @@ from pipeline.inventory.store import Store, ensure_namespace
 from pipeline.plan.decide import Leave
 from pipeline.plan.model import Action, Change
 from pipeline.plan.vetoes import Verdict
-from pipeline.planning import Planned, make_plan
+from pipeline.planning import Planned, Wishes, make_plan
 from pipeline.result import Progress, Silent, SyncResult
 from pipeline.source.checkout import Checkout
 from pipeline.turn import after, before, differs
@@ -28,7 +29,9 @@ from renderers.manifest import ObjectId
 class Target:
     """Where a sync goes, and who watches it.
 
-    `stop` ends it between two requests, and any waiting at once; `approve_all` is `--yes`.
+    `stop` ends it between two requests, and any waiting at once; `approve_all` is `--yes`, `approved` the digest of
+    a prune that a person approved. `gate` is passed for each of the steps render, apply and wait, and may hold it
+    up; prune counts as apply.
     """
 
     session: Session
@@ -36,6 +39,8 @@ class Target:
     progress: Progress = field(default_factory=Silent)
     stop: threading.Event = field(default_factory=threading.Event)
     approve_all: bool = False
+    approved: str = ""
+    gate: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
 
 
 def sync(app: App, checkout: Checkout, render: Callable[[], Rendered], target: Target) -> SyncResult:
@@ -44,32 +49,34 @@ def sync(app: App, checkout: Checkout, render: Callable[[], Rendered], target: T
     Raises TrimtabError for what concerns the whole App; before the record is written nothing was changed. What
     concerns one object is in the result.
     """
-    target.progress.step("render")
-    rendered = render()
-    target.progress.step("plan")
-    planned = make_plan(app, rendered, target.session, target.store, approve_all=target.approve_all)
-    if planned.settled:
-        return SyncResult.of_plan(app, checkout.commit, planned.plan)
-
-    stored = planned.opened.stored
-    if not planned.plan.empty:
-        stored = target.store.save(app, stored, before(app, checkout, planned))
-    first = _remove(app, planned, target, [leave for leave in planned.plan.leaves if leave.first])
-    sent = _apply(app, planned, target)
-    if app.spec.prune.after == "applied":
-        removed = first + _prune(app, planned, target, sent, {})
+    with target.gate("render"):
+        target.progress.step("render")
+        rendered = render()
+    with target.gate("apply"):
+        target.progress.step("plan")
+        wishes = Wishes(approve_all=target.approve_all, approved=target.approved)
+        planned = make_plan(app, rendered, target.session, target.store, wishes)
+        if planned.settled:
+            return SyncResult.of_plan(app, checkout.commit, planned.plan)
+        stored = planned.opened.stored
+        if not planned.plan.empty:
+            stored = target.store.save(app, stored, before(app, checkout, planned))
+        removed = remove(app, planned, target, [leave for leave in planned.plan.leaves if leave.first])
+        sent = _apply(app, planned, target)
+        if app.spec.prune.after == "applied":
+            removed += _prune(app, planned, target, sent, {})
+    with target.gate("wait"):
         unhealthy = _wait(app, planned, target, sent)
-    else:
-        unhealthy = _wait(app, planned, target, sent)
-        removed = first + _prune(app, planned, target, sent, unhealthy)
-
-    result = SyncResult.of_turn(
-        app, checkout.commit, planned.plan, sent, removed, unhealthy, stopped=target.stop.is_set()
-    )
-    record = after(app, checkout, planned, sent, removed, result)
-    if differs(stored.record, record):
-        target.store.save(app, stored, record)
-    return result
+    with target.gate("apply"):
+        if app.spec.prune.after == "healthy":
+            removed += _prune(app, planned, target, sent, unhealthy)
+        result = SyncResult.of_turn(
+            app, checkout.commit, planned.plan, sent, removed, unhealthy, stopped=target.stop.is_set()
+        )
+        record = after(app, checkout, planned, sent, removed, result)
+        if differs(stored.record, record):
+            target.store.save(app, stored, record)
+    return replace(result, owned=len(record.entries))
 
 
 def _apply(app: App, planned: Planned, target: Target) -> list[Sent]:
@@ -126,7 +133,7 @@ def _prune(
     """Prune comes last, when all that is to live was applied and is ready; else it is put off."""
     last = [leave for leave in planned.plan.leaves if not leave.first]
     reason = _not_yet(planned, target, sent, unhealthy)
-    return _postponed(last, reason) if reason else _remove(app, planned, target, last)
+    return _postponed(last, reason) if reason else remove(app, planned, target, last)
 
 
 def _not_yet(planned: Planned, target: Target, sent: list[Sent], unhealthy: dict[ObjectId, Health]) -> str:
@@ -150,7 +157,8 @@ def _postponed(leaves: list[Leave], reason: str) -> list[Removed]:
     ]
 
 
-def _remove(app: App, planned: Planned, target: Target, leaves: list[Leave]) -> list[Removed]:
+def remove(app: App, planned: Planned, target: Target, leaves: Sequence[Leave]) -> list[Removed]:
+    """Carry out what the plan says of objects that left the set."""
     if not leaves:
         return []
     target.progress.step("prune", len(leaves))

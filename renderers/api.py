@@ -15,6 +15,7 @@ class RenderError(TrimtabError):
     """A unit could not be rendered. Permanent: the same inputs give the same error."""
 
     exit_code = 2
+    reason = "RenderFailed"
 
 
 @dataclass(frozen=True, slots=True)

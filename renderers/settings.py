@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -14,6 +14,7 @@ from renderers.manifest import load_text
 #: The file in a folder that says how to render it.
 FILE_NAME = ".trimtab.yaml"
 _MAX_SIZE = 1 << 20
+_about = msgspec.Meta
 _HINT = "it looks like this: render: [helm: {valueFiles: [values-prod.yaml]}]"
 
 
@@ -22,34 +23,39 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
 
 
 class HelmStep(_Part, frozen=True):
-    """Options of the helm renderer. `value_files` are relative to the unit's folder, as in git."""
+    """Options of the helm renderer."""
 
-    release_name: str = ""
-    value_files: tuple[str, ...] = ()
-    values: Mapping[str, Any] = {}
-    set: tuple[str, ...] = ()
-    set_string: tuple[str, ...] = ()
-    include_crds: bool = msgspec.field(default=True, name="includeCRDs")
+    release_name: Annotated[str, _about(description="Helm's release name. Without it: the App's name.")] = ""
+    value_files: Annotated[
+        tuple[str, ...],
+        _about(description="Values files, relative to the chart's folder, as in git. The last one wins."),
+    ] = ()
+    values: Annotated[Mapping[str, Any], _about(description="Values, which win over the files.")] = {}
+    set: Annotated[tuple[str, ...], _about(description="Values as KEY=VALUE, as helm's --set reads them.")] = ()
+    set_string: Annotated[tuple[str, ...], _about(description="The same as helm's --set-string: each a text.")] = ()
+    include_crds: Annotated[bool, _about(description="Also what lies in the chart's crds/ folder.")] = msgspec.field(
+        default=True, name="includeCRDs"
+    )
 
 
 class KustomizeStep(_Part, frozen=True):
     """Options of the kustomize renderer."""
 
-    enable_helm: bool = False
+    enable_helm: Annotated[bool, _about(description="Allow helmCharts in the kustomization.")] = False
 
 
 class YamlStep(_Part, frozen=True):
     """Options of the plain YAML renderer."""
 
-    recursive: bool = True
+    recursive: Annotated[bool, _about(description="Also the folders below.")] = True
 
 
 class RenderStep(_Part, frozen=True):
     """One entry of `render`: exactly one renderer with its options."""
 
-    helm: HelmStep | None = None
-    kustomize: KustomizeStep | None = None
-    yaml: YamlStep | None = None
+    helm: Annotated[HelmStep | None, _about(description="The folder is a Helm chart.")] = None
+    kustomize: Annotated[KustomizeStep | None, _about(description="The folder is a kustomization.")] = None
+    yaml: Annotated[YamlStep | None, _about(description="The folder has plain YAML or JSON files.")] = None
 
     def __post_init__(self) -> None:
         """Raise ValueError (msgspec makes it a ValidationError) for none or several renderers."""

@@ -58,7 +58,7 @@ class Remover:
         except ApiError as error:
             what = "released" if leave.verdict is Verdict.RELEASE else "deleted"
             message = f"could not be {what}: {error.message}"
-            removed = Removed(Change(leave.entry.id, Action.FAILED, message), leave.entry)
+            removed = Removed(Change(leave.entry.id, Action.FAILED, message, temporary=error.temporary), leave.entry)
         self.on_removed(removed)
         return removed
 
@@ -93,7 +93,7 @@ class Remover:
                 verdict, reason = judge(Candidate(entry, live, self.owner, self.prune))
                 prune = verdict is Verdict.PRUNE
         message = "it changed each time when it was to be removed; the next sync tries again"
-        return Removed(Change(entry.id, Action.FAILED, message), entry)
+        return Removed(Change(entry.id, Action.FAILED, message, temporary=True), entry)
 
     def _read(self, entry: Entry, resource: Resource) -> LiveObject | None:
         meta = objects.get_metadata(self.connection, resource, entry.id.namespace, entry.id.name)

@@ -61,7 +61,8 @@ def send(connection: Connection, item: Send, policy: Policy) -> Sent:
 
 def unsent(item: Send, why: str) -> Sent:
     """What becomes of an object that is not sent any more."""
-    return Sent(Change(item.desired.id, Action.FAILED, f"not sent: {why}"), _survivor(item, touched=False))
+    change = Change(item.desired.id, Action.FAILED, f"not sent: {why}", temporary=True)
+    return Sent(change, _survivor(item, touched=False))
 
 
 def _later(connection: Connection, item: Send, policy: Policy) -> Sent:
@@ -205,7 +206,7 @@ def _failed(item: Send, error: ApiError | ClusterUnreachableError) -> Sent:
     if hint:
         message += f"\n  → {hint}"
     # A definite refusal created nothing. After a timeout or a server's failure nobody knows: keep the doubt.
-    change = Change(item.desired.id, Action.FAILED, message)
+    change = Change(item.desired.id, Action.FAILED, message, temporary=error.temporary)
     survivor = _survivor(item, touched=error.temporary)
     if isinstance(error, ClusterUnreachableError):
         return Sent(change, survivor, unreachable=True)

@@ -12,7 +12,7 @@ from pipeline.cli.output import Format, emit, warn, warnings
 from pipeline.cli.render import default_name
 from pipeline.errors import TrimtabError
 from pipeline.plan.model import Action
-from pipeline.planning import make_plan
+from pipeline.planning import Wishes, make_plan
 from pipeline.rendering import capabilities_of, left_out, render_app
 
 _ERROR = 2
@@ -55,7 +55,7 @@ def diff(
             session = opt.connect(kubeconfig, context)
             store = opt.store_of(session, inventory_namespace, chosen.app)
             rendered = render_app(chosen.app, chosen.checkout, rendering.options(capabilities_of(session)))
-            planned = make_plan(chosen.app, rendered, session, store, read_only=True)
+            planned = make_plan(chosen.app, rendered, session, store, Wishes(read_only=True))
             differences = list(preview(session.connection, planned.plan, planned.manager))
     except TrimtabError as error:
         # For a diff 1 means that something differs, so that no error may exit with it.

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from pipeline.cli import apply, approve, delete, diff, doctor, render, status, version
+from pipeline.cli import (
+    apply, approve, delete, diff, doctor, events, history, identity, install, render, resume, rollback, status,
+    suspend, sync, version,
+)  # fmt: skip
 from pipeline.cli import run as run_command
 from pipeline.cli.output import error_text, warn
 from pipeline.errors import InputError, TrimtabError
@@ -26,7 +29,11 @@ def program() -> typer.Typer:
         name="trimtab", help=_HELP, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )  # fmt: skip
-    for module in (render, diff, apply, run_command, status, approve, delete, doctor, version):
+    commands = (
+        render, diff, apply, run_command, sync, status, history, events, suspend, resume, rollback, approve, delete,
+        identity, install, doctor, version,
+    )  # fmt: skip
+    for module in commands:
         module.register(app)
     return app
 

@@ -23,6 +23,7 @@ from pipeline.app import (
 from pipeline.app import (
     Target as AppTarget,
 )
+from pipeline.cli.output import Format
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.session import Session
 from pipeline.errors import InputError
@@ -71,6 +72,14 @@ InventoryNamespace = Annotated[
 AppNamespace = Annotated[
     str, typer.Option("--namespace", "-n", help="The App's own namespace; default: the inventory's.")
 ]
+AppArgument = Annotated[str, typer.Argument(help="The App; without it `default`, else the only one there is.")]
+OwnNamespace = Annotated[str, typer.Option("--namespace", "-n", help="The App's own namespace.")]
+ControllerNamespace = Annotated[
+    str, typer.Option(help=f"Where the controller runs; default: the App's own namespace, or {DEFAULT_NAMESPACE}.")
+]
+FollowTimeout = Annotated[str, typer.Option("--timeout", help="How long to wait for the controller (30s, 5m).")]
+NoFollow = Annotated[bool, typer.Option("--no-wait", help="Only ask the controller; do not wait for what comes of it.")]
+Output = Annotated[Format, typer.Option("--output", "-o", help="table, json or yaml.")]
 AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Accept that the whole App renders to nothing.")]
 Conflicts = Annotated[
     str, typer.Option(help="Fields that somebody else set: take, yield (leave them) or fail.", metavar="POLICY")

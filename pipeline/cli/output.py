@@ -4,12 +4,14 @@ import enum
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.errors import TrimtabError
 from pipeline.plan.model import Action, Change
@@ -59,6 +61,11 @@ def error_text(error: TrimtabError) -> str:
     return f"error: {error}"
 
 
+def asks(form: Format) -> bool:
+    """Whether a person is there to answer a question."""
+    return form is Format.TABLE and sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def emit(data: Any, form: Format) -> None:
     """Data as JSON or YAML on standard output."""
     text = dump(data) if form is Format.YAML else json.dumps(data, indent=2, ensure_ascii=False) + "\n"
@@ -71,7 +78,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for column in columns:
         grid.add_column(column, overflow="fold", no_wrap=False)
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*map(Text, row))
     # A pipe has no width; a wide one keeps every row on one line.
     console = out()
     if not console.is_terminal:
@@ -79,6 +86,25 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     with console.capture() as captured:
         console.print(grid)
     sys.stdout.write("\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n")
+
+
+def since(time: str) -> float:
+    """Seconds since an RFC 3339 time; 0 for what is none."""
+    try:
+        return (datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds()
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def age(time: str) -> str:
+    """How long ago an RFC 3339 time was, as kubectl says it: `45s`, `12m`, `5h`, `3d`; empty for no time."""
+    if not time:
+        return ""
+    seconds = max(0, int(since(time)))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= 2 * size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
 
 
 def show_result(result: SyncResult, form: Format) -> None:

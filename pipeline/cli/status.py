@@ -1,15 +1,25 @@
-"""`trimtab status`: what the inventories say of every App, or of one."""
+"""`trimtab status`: how every App stands, or one in full: what its resource and its inventory say."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from pipeline.app import DEFAULT_NAMESPACE, App
 from pipeline.cli import options as opt
-from pipeline.cli.output import Format, emit, out, table, warn
+from pipeline.cli.appdata import app_data
+from pipeline.cli.apps import app_named, find, full_name, missing
+from pipeline.cli.output import Format, age, emit, table, warn
+from pipeline.cli.statuspage import show
+from pipeline.cluster.connection import Connection
+from pipeline.cluster.errors import ApiError
+from pipeline.cluster.session import Session
+from pipeline.control.resource import list_apps
 from pipeline.errors import InputError
 from pipeline.inventory.record import Record
 from pipeline.inventory.store import Stored
+
+_COMMIT = 12
 
 
 def register(program: typer.Typer) -> None:
@@ -18,101 +28,99 @@ def register(program: typer.Typer) -> None:
 
 
 def status(
-    name: Annotated[str, typer.Argument(help="One App; without it, all.")] = "",
+    app: Annotated[str, typer.Argument(help="One App; without it, all.")] = "",
     namespace: opt.AppNamespace = "",
+    all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="The Apps of all namespaces.")] = False,
     inventory_namespace: opt.InventoryNamespace = DEFAULT_NAMESPACE,
     kubeconfig: opt.Kubeconfig = None,
     context: opt.Context = "",
-    output: Annotated[Format, typer.Option("--output", "-o", help="table, json or yaml.")] = Format.TABLE,
+    output: opt.Output = Format.TABLE,
 ) -> int:
-    """Show the Apps: commit, objects, how the last sync ended, what is held."""
+    """Show the Apps: whether they are ready, at which commit, how many objects; of one App everything."""
+    if app and all_namespaces:
+        raise InputError("-A does not go with an App's name", hint="choose its namespace with -n")
+    home = namespace or inventory_namespace
+    named = app_named(app or "default", home)
     session = opt.connect(kubeconfig, context)
-    store = opt.store_of(session, inventory_namespace)
-    if name:
-        app = opt.named(name, namespace, inventory_namespace)
-        record = _one(store.load(app), app)
+    if app:
+        resource, record = _one(session, named, inventory_namespace)
+        whole = app_data(resource, record, objects=True)
         if output is Format.TABLE:
-            _print(record)
+            show(whole, resource)
         else:
-            emit(_data(record, objects=True), output)
+            emit(whole, output)
         return 0
-    records = [stored.record for stored in store.list() if stored.record is not None]
-    records.sort(key=lambda record: record.app)
+    found = _all(session, None if all_namespaces else home, inventory_namespace)
+    data = [app_data(resource, record, objects=False) for resource, record in found]
     if output is not Format.TABLE:
-        emit([_data(record, objects=False) for record in records], output)
-    elif not records:
-        warn(f"no App has an inventory in namespace {inventory_namespace}")
+        emit(data, output)
+    elif not data:
+        warn(f"there is no App {'in any namespace' if all_namespaces else f'in namespace {home}'}")
     else:
-        columns = ("APP", "STATE", "COMMIT", "OBJECTS", "TARGET", "AT", "LAST SYNC")
-        table(columns, [_row(record) for record in records])
+        rows = [_row(item, resource) for item, (resource, _) in zip(data, found, strict=True)]
+        table(("APP", "STATE", "COMMIT", "OBJECTS", "REF", "MESSAGE", "AGE"), rows)
     return 0
 
 
-def _one(stored: Stored, app: App) -> Record:
-    if stored.record is not None:
-        return stored.record
+def _one(session: Session, app: App, inventory_namespace: str) -> tuple[Mapping[str, Any] | None, Record | None]:
+    """Resource and inventory of an App, of which there is at least one. Raises InputError otherwise."""
+    resource = find(session.connection, app)
+    home = _inventory_of(resource) or inventory_namespace
+    try:
+        stored = opt.store_of(session, home).load(app)
+    except ApiError as error:
+        # Who may read Apps need not be allowed to read inventories.
+        if resource is None or not error.forbidden:
+            raise
+        warn(f"warning: {error.message}")
+        stored = Stored(home, None)
     if stored.damage:
-        raise InputError(
-            f"the inventory of App {app} is damaged: {stored.damage}",
-            hint="the next sync rebuilds it from what lives; nothing is deleted for it",
-        )
-    raise InputError(
-        f"there is no App {app}: namespace {stored.namespace} has no inventory of it",
-        hint="trimtab status lists the Apps; --inventory-namespace looks elsewhere",
-    )
+        damage = f"the inventory of App {app} is damaged: {stored.damage}"
+        hint = "the next sync rebuilds it from what lives; nothing is deleted for it"
+        if resource is None:
+            raise InputError(damage, hint=hint)
+        warn(f"warning: {damage}\n  → {hint}")
+    if resource is None and stored.record is None:
+        raise missing(session.connection, app, inventory=inventory_namespace)
+    return resource, stored.record
 
 
-def _state(record: Record) -> str:
-    if record.held:
-        return "Held"
-    return "Ready" if record.outcome.ok else "NotReady"
-
-
-def _row(record: Record) -> tuple[str, ...]:
-    outcome = record.outcome
-    commit = record.commit[:12] or "-"
-    return record.app, _state(record), commit, str(len(record.entries)), record.target, outcome.at, outcome.message
-
-
-def _data(record: Record, *, objects: bool) -> dict[str, Any]:
-    """One App as data; the keys are a promise."""
-    data: dict[str, Any] = {
-        "app": record.app,
-        "state": _state(record),
-        "commit": record.commit,
-        "url": record.url,
-        "ref": record.ref,
-        "path": record.path,
-        "targetNamespace": record.target,
-        "message": record.outcome.message,
-        "at": record.outcome.at,
-        "counts": dict(record.outcome.counts),
-        "held": list(record.held),
-        "objectCount": len(record.entries),
+def _all(
+    session: Session, namespace: str | None, inventory_namespace: str
+) -> list[tuple[Mapping[str, Any] | None, Record | None]]:
+    """All Apps by name: those that have a resource, and those that only an inventory knows."""
+    resources = {full_name(item): item for item in _resources(session.connection, namespace)}
+    records = {
+        record.app: record
+        for stored in opt.store_of(session, inventory_namespace).list()
+        if (record := stored.record) is not None and namespace in (None, record.app.partition("/")[0])
     }
-    if objects:
-        data["objects"] = [
-            {"id": str(entry.id), "standing": str(entry.standing), "uid": entry.uid}
-            for entry in sorted(record.entries.values(), key=lambda entry: entry.id)
-        ]
-    return data
+    return [(resources.get(name), records.get(name)) for name in sorted(resources.keys() | records.keys())]
 
 
-def _print(record: Record) -> None:
-    rows = {
-        "App": record.app,
-        "State": _state(record),
-        "Source": f"{record.url or '(a local folder)'} {record.ref}".strip(),
-        "Path": record.path,
-        "Commit": record.commit or "-",
-        "Target": record.target,
-        "Last sync": f"{record.outcome.at} {record.outcome.message}".strip(),
-    }
-    console = out()
-    for key, value in rows.items():
-        console.print(f"{key + ':':<11}{value}", markup=False)
-    for text in record.held:
-        console.print(f"{'Held:':<11}{text}", markup=False)
-    console.print(f"{'Objects:':<11}{len(record.entries)}", markup=False)
-    for entry in sorted(record.entries.values(), key=lambda entry: entry.id):
-        console.print(f"  {entry.standing:<8} {entry.id}", markup=False)
+def _resources(connection: Connection, namespace: str | None) -> Sequence[Mapping[str, Any]]:
+    """The App resources; none where the cluster knows no Apps, or they may not be listed: inventories may tell."""
+    try:
+        return list_apps(connection, namespace)
+    except InputError:
+        return ()
+    except ApiError as error:
+        if not error.forbidden:
+            raise
+        warn(f"warning: {error}")
+        return ()
+
+
+def _inventory_of(resource: Mapping[str, Any] | None) -> str:
+    """The namespace of the App's inventory, where its status says it."""
+    inventory = (resource or {}).get("status", {}).get("inventory", "")
+    return str(inventory).partition("/")[0]
+
+
+def _row(data: Mapping[str, Any], resource: Mapping[str, Any] | None) -> tuple[str, ...]:
+    born = resource["metadata"]["creationTimestamp"] if resource is not None else ""
+    message = data["message"].partition("\n")[0]
+    return (
+        data["app"], data["state"], data["commit"][:_COMMIT] or "-", str(data["objectCount"]), data["ref"], message,
+        age(born) or "-",
+    )  # fmt: skip

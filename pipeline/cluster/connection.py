@@ -1,11 +1,13 @@
 """The connection to one cluster as the room uses it: retries with a deadline, JSON, errors for people."""
 
+import copy
+import math
 import random
 import socket
 import ssl
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -44,6 +46,8 @@ class Connection:
         self._streams = Streams()
         self._closed = threading.Event()
         self._reached = False
+        self._fence: Callable[[], None] | None = None
+        self._longest = math.inf
 
     @classmethod
     def open(
@@ -59,6 +63,25 @@ class Connection:
 
         pool = Pool(lambda: load_access(kubeconfig, context), keep=threads)
         return cls(pool, user_agent=user_agent or f"trimtab/{__version__}")
+
+    def fenced(self, check: Callable[[], None]) -> Self:
+        """The same connection, with `check` asked right before each write goes out, also when one is sent again.
+
+        What it raises keeps the write from being sent, and comes out of the call. Wires and counts are shared, and
+        to close either connection closes both.
+        """
+        other = copy.copy(self)
+        other._fence = check  # noqa: SLF001 - of our own kind
+        return other
+
+    def once(self, *, timeout: float) -> Self:
+        """The same connection, where a request is tried once and waits `timeout` (seconds) at most on the socket.
+
+        For who has a deadline of his own. Watches are as ever.
+        """
+        other = copy.copy(self)
+        other._longest = timeout  # noqa: SLF001 - of our own kind
+        return other
 
     @property
     def server(self) -> str:
@@ -87,14 +110,17 @@ class Connection:
         What may pass is tried again within a deadline. `path` is escaped already; `timeout` (seconds) is for
         each wait on the socket; `verb` is for the counts, empty: the method. A request whose answer was lost
         is sent again: an apply and a delete bear it, and what must happen once carries a precondition. Raises
-        ClusterUnreachableError when no answer comes, or when the credentials are refused.
+        ClusterUnreachableError when no answer comes, or when the credentials are refused, and what the fence raises.
         """
         headers = header("Accept", accept) + self._user_agent
         if body is not None:
             headers += header("Content-Type", content_type or "application/json")
-        request = Request(verb or method, method, _target(path, query), headers, body, timeout)
+        fence = None if method == "GET" else self._fence
+        request = Request(
+            verb or method, method, _target(path, query), headers, body, min(timeout, self._longest), fence
+        )
         outcome = self._try(request)
-        deadline = _DEADLINE if self._reached else _FIRST_DEADLINE
+        deadline = self._deadline()
         # The first try goes without tenacity, which costs as much CPU as all else here.
         if _may_pass(outcome) and (pause := _pause(outcome, 1)) < deadline:
             self._sleep(pause)
@@ -190,6 +216,11 @@ class Connection:
             return error
         self._reached = True
         return response
+
+    def _deadline(self) -> float:
+        if self._longest < math.inf:
+            return 0.0
+        return _DEADLINE if self._reached else _FIRST_DEADLINE
 
     def _sleep(self, seconds: float) -> None:
         self._closed.wait(seconds)

@@ -6,7 +6,7 @@ All raise ApiError for a failure that the API server reports, ClusterUnreachable
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,12 +17,14 @@ from pipeline.cluster.errors import ApiError
 
 _APPLY = "application/apply-patch+yaml"
 _JSON_PATCH = "application/json-patch+json"
+_MERGE_PATCH = "application/merge-patch+json"
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 #: In UTF-8: DEL and C1 controls, line and paragraph separators, the byte order mark, noncharacters.
 _NOT_YAML = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]")
-#: Objects a page of metadata: some megabytes.
+#: Objects a page, of metadata and whole: some megabytes.
 _PAGE = 2000
+_WHOLE_PAGE = 500
 #: How long the API server keeps a watch open, and how much longer we wait for its end, in seconds.
 _WATCH = 300
 _WATCH_GRACE = 15
@@ -63,36 +65,28 @@ def list_metadata(
 
     Page by page. When a long list expires in the middle, it begins again, and objects come twice.
     """
-    path = resource.path(namespace or "")
-    token = ""
-    while True:
-        query = [
-            ("labelSelector", selector),
-            ("limit", str(_PAGE)),
-            *([("continue", token)] if token else []),
-        ]
-        try:
-            answer = connection.call("GET", path, query=query, accept=_METADATA_LIST, verb="LIST")
-        except ApiError as error:
-            if error.status != 410 or not token:
-                raise
-            token = ""
-            continue
-        yield from answer.get("items") or ()
-        token = answer["metadata"].get("continue", "")
-        if not token:
-            return
+    query = [("labelSelector", selector)]
+    for _, page in _pages(connection, resource, namespace, query, size=_PAGE, accept=_METADATA_LIST):
+        yield from page.get("items") or ()
 
 
 def list_objects(
-    connection: Connection, resource: Resource, namespace: str | None, *, selector: str = ""
+    connection: Connection, resource: Resource, namespace: str | None, *, selector: str = "", fields: str = ""
 ) -> tuple[list[dict[str, Any]], str]:
-    """All objects that the label selector means, whole, and the resourceVersion that a watch goes on from."""
-    query = [("labelSelector", selector)] if selector else []
-    answer = connection.call("GET", resource.path(namespace or ""), query=query, verb="LIST")
+    """All objects that the label selector and the field selector mean, whole, in one namespace, or in all for None.
+
+    Also the resourceVersion that a watch goes on from.
+    """
     # The API server leaves out what the list says already.
     named = {"apiVersion": resource.api_version, "kind": resource.kind}
-    return [{**named, **item} for item in answer.get("items") or ()], answer["metadata"]["resourceVersion"]
+    items: list[dict[str, Any]] = []
+    version = ""
+    query = _selected(selector, fields)
+    for first, page in _pages(connection, resource, namespace, query, size=_WHOLE_PAGE, accept="application/json"):
+        if first:
+            items, version = [], page["metadata"]["resourceVersion"]
+        items += ({**named, **item} for item in page.get("items") or ())
+    return items, version
 
 
 def json_patch(
@@ -107,6 +101,25 @@ def json_patch(
     """A JSON patch (RFC 6902). Returns the whole object."""
     path, body = resource.path(namespace, name), json.dumps(list(operations)).encode()
     return connection.call("PATCH", path, query=[("fieldManager", manager)], body=body, content_type=_JSON_PATCH)
+
+
+def merge_patch(
+    connection: Connection,
+    resource: Resource,
+    namespace: str,
+    name: str,
+    patch: Mapping[str, Any],
+    *,
+    manager: str,
+    subresource: str = "",
+) -> dict[str, Any]:
+    """A JSON merge patch (RFC 7386): null takes a field off, a list is replaced whole. Returns the whole object.
+
+    With `metadata.resourceVersion` in it, only over that version (409 otherwise).
+    """
+    path = resource.path(namespace, name) + (f"/{subresource}" if subresource else "")
+    body = json.dumps(patch).encode()
+    return connection.call("PATCH", path, query=[("fieldManager", manager)], body=body, content_type=_MERGE_PATCH)
 
 
 def create(
@@ -152,32 +165,27 @@ def watch(
     resource: Resource,
     namespace: str | None,
     *,
-    selector: str,
+    selector: str = "",
+    fields: str = "",
     resource_version: str,
     stop: threading.Event,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What happens after `resource_version`: ADDED, MODIFIED, DELETED, or BOOKMARK with the object.
+    """Open a watch. Gives what happens after `resource_version`: ADDED, MODIFIED, DELETED, or BOOKMARK with the object.
 
-    Ends when `stop` is set, and when the API server ends it, as it does every few minutes: then go on from
-    the last object's resourceVersion. Raises ApiError with status 410 when that version is too old: then list
-    again.
+    Of all that the label selector and the field selector mean, in one namespace, or in all for None. Ends when `stop`
+    is set, and when the API server ends it, as it does every few minutes: then go on from the last object's
+    resourceVersion. Raises ApiError with status 410 when that version is too old: then list again.
     """
     query = [
         ("watch", "true"),
-        ("labelSelector", selector),
+        *_selected(selector, fields),
         ("resourceVersion", resource_version),
         ("allowWatchBookmarks", "true"),
         ("timeoutSeconds", str(_WATCH)),
     ]
-    path = resource.path(namespace or "")
-    for line in connection.stream(path, query=query, timeout=_WATCH + _WATCH_GRACE, stop=stop):
-        try:
-            event = msgspec.json.decode(line)
-        except msgspec.DecodeError:
-            return  # Cut off in the middle.
-        if event["type"] == "ERROR":
-            raise ApiError.of_status(event["object"], verb="WATCH")
-        yield event["type"], event["object"]
+    return _events(
+        connection.stream(resource.path(namespace or ""), query=query, timeout=_WATCH + _WATCH_GRACE, stop=stop)
+    )
 
 
 def _as_yaml(body: bytes) -> bytes:
@@ -191,6 +199,48 @@ def _as_yaml(body: bytes) -> bytes:
     if body.isascii() and b"\x7f" not in body:
         return body
     return _NOT_YAML.sub(lambda found: f"\\u{ord(found[0].decode()):04x}".encode(), body)
+
+
+def _events(lines: Iterable[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for line in lines:
+        try:
+            event = msgspec.json.decode(line)
+        except msgspec.DecodeError:
+            return  # Cut off in the middle.
+        if event["type"] == "ERROR":
+            raise ApiError.of_status(event["object"], verb="WATCH")
+        yield event["type"], event["object"]
+
+
+def _pages(
+    connection: Connection,
+    resource: Resource,
+    namespace: str | None,
+    selected: Sequence[tuple[str, str]],
+    *,
+    size: int,
+    accept: str,
+) -> Iterator[tuple[bool, dict[str, Any]]]:
+    """A list page by page; True with a first page. A long list that expires in the middle begins again."""
+    path = resource.path(namespace or "")
+    token = ""
+    while True:
+        query = [*selected, ("limit", str(size)), *([("continue", token)] if token else [])]
+        try:
+            page = connection.call("GET", path, query=query, accept=accept, verb="LIST")
+        except ApiError as error:
+            if error.status != 410 or not token:
+                raise
+            token = ""
+            continue
+        yield not token, page
+        token = page["metadata"].get("continue", "")
+        if not token:
+            return
+
+
+def _selected(selector: str, fields: str) -> list[tuple[str, str]]:
+    return [(key, text) for key, text in (("labelSelector", selector), ("fieldSelector", fields)) if text]
 
 
 def _get(connection: Connection, path: str, accept: str) -> dict[str, Any] | None:

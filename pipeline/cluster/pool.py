@@ -43,7 +43,7 @@ class Pool:
     def exchange(self, request: Request) -> Response:
         """Send a request and read its answer.
 
-        Raises OSError, and ClusterUnreachableError for refused credentials.
+        Raises OSError, ClusterUnreachableError for refused credentials, and what the request's fence raises.
         """
         return self._accepted(lambda access: self._exchange(access, request))
 
@@ -76,10 +76,12 @@ class Pool:
 
     def _exchange(self, access: "Access", request: Request) -> Response:
         credentials = access.credentials()
-        wire = self._take(access)
+        wire = self._take(access, request.timeout)
         while True:
-            self._count(request)
             try:
+                if request.fence is not None:
+                    request.fence()
+                self._count(request)
                 response = wire.exchange(request, credentials)
             except BaseException as error:
                 wire.close()
@@ -87,14 +89,14 @@ class Pool:
                 if not (stale and wire.kept and not wire.answered):
                     raise
                 # The server closed it between two requests.
-                wire = Wire(access)
+                wire = Wire(access, request.timeout)
             else:
                 self._give_back(wire)
                 return response
 
     def _open(self, access: "Access", request: Request) -> Response | Stream:
         credentials = access.credentials()
-        wire = Wire(access)
+        wire = Wire(access, request.timeout)
         self._count(request)
         try:
             answer = wire.open(request, credentials)
@@ -106,14 +108,14 @@ class Pool:
             return answer
         return Stream(wire, answer)
 
-    def _take(self, access: "Access") -> Wire:
+    def _take(self, access: "Access", timeout: float) -> Wire:
         """The wire that was used last, or a new one."""
         with contextlib.suppress(IndexError):
             while wire := self._idle.pop():
                 if wire.access is access and time.monotonic() - wire.used < _IDLE:
                     return wire
                 wire.close()
-        return Wire(access)
+        return Wire(access, timeout)
 
     def _give_back(self, wire: Wire) -> None:
         if wire.reusable and not self._closed and len(self._idle) < self._keep:

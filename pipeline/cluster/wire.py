@@ -8,7 +8,7 @@ import contextlib
 import http.client
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # the module imports `kubernetes`, which takes longer than a 
 
 
 _LINE_MAX = 1 << 16
-#: Seconds for TCP and TLS to come up.
+#: Seconds that TCP and TLS may take at most to come up.
 _CONNECT_TIMEOUT = 10.0
 #: Seconds of silence before the kernel asks whether the peer still lives, between questions, and their
 #: number.
@@ -36,7 +36,8 @@ class Response:
 class Request(NamedTuple):
     """One request, the credentials aside. `target` (path and query) is escaped, `headers` lines end in CRLF.
 
-    `verb` is the API server's word for it, `timeout` (seconds) is for each wait on the socket.
+    `verb` is the API server's word for it, `timeout` (seconds) is for each wait on the socket. `fence`, where there is
+    one, is asked at the last moment, and raises to keep the request from being sent.
     """
 
     verb: str
@@ -45,6 +46,7 @@ class Request(NamedTuple):
     headers: str
     body: bytes | None
     timeout: float
+    fence: Callable[[], None] | None = None
 
 
 class Wire:
@@ -54,13 +56,13 @@ class Wire:
     answer has begun. `reusable`: the last answer was read to its end. `used` is the monotonic time of it.
     """
 
-    def __init__(self, access: "Access") -> None:
-        """Connect. Raises OSError."""
+    def __init__(self, access: "Access", timeout: float) -> None:
+        """Connect within `timeout` (seconds), or sooner. Raises OSError."""
         name = f"[{access.host}]" if ":" in access.host else access.host
         self._host = f"Host: {name}:{access.port}\r\n"
         self.access = access
         self._prefix = access.prefix
-        self._sock = _connect(access)
+        self._sock = _connect(access, min(timeout, _CONNECT_TIMEOUT))
         self._reader = self._sock.makefile("rb")
         self._keeps = self.reusable = True
         self.kept = self.answered = False
@@ -156,11 +158,11 @@ class Wire:
         return data
 
 
-def _connect(access: "Access") -> socket.socket:
+def _connect(access: "Access", timeout: float) -> socket.socket:
     """TCP, the proxy's tunnel, TLS."""
     target = (access.host, access.port)
     connector = http.client.HTTPConnection(
-        *((access.proxy.host, access.proxy.port) if access.proxy else target), timeout=_CONNECT_TIMEOUT
+        *((access.proxy.host, access.proxy.port) if access.proxy else target), timeout=timeout
     )
     if access.proxy:
         authorization = access.proxy.authorization

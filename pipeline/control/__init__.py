@@ -1,1 +1,1 @@
-"""What keeps an App in sync over time."""
+"""What keeps Apps in sync over time: the controller."""

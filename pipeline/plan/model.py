@@ -21,8 +21,12 @@ class Action(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of one object, or, in a plan, what would. `message` is for people: why, and what to do."""
+    """What became of one object, or, in a plan, what would. `message` is for people: why, and what to do.
+
+    `temporary`: it failed in a way that may pass.
+    """
 
     id: ObjectId
     action: Action
     message: str = ""
+    temporary: bool = False

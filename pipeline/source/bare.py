@@ -95,6 +95,11 @@ class Mirror:
             raise _too_big(commit, shown)
         return sum(max(size, _BLOCK) for size in sizes)
 
+    def committed(self, commit: str) -> float:
+        """When the commit was made: committer time, unix seconds. Raises GitFailed."""
+        said = run_git("rev-list", "--max-count=1", "--timestamp", commit, git_dir=self.path)
+        return float(said.split()[0])
+
     def extract(self, commit: str, folder: Path, *, shown: str) -> None:
         """Write the commit's files into the empty folder, byte for byte; links stay links, submodules empty folders.
 

@@ -10,7 +10,8 @@ class Checkout:
 
     `root` is the whole repository (absolute, resolved: the boundary of what a render may read), `folder` the App's
     folder in it. `commit` is the full hash, empty for a folder that is in no git repository. `url` has no
-    credentials in it; `ref` says what was followed (`branch main`).
+    credentials in it; `ref` says what was followed (`branch main`, `semver ~1.4 (v1.4.2)`). `committed` is when the
+    commit was made (committer time, unix seconds; 0 where that is unknown).
     """
 
     root: Path
@@ -18,3 +19,4 @@ class Checkout:
     commit: str = ""
     url: str = ""
     ref: str = ""
+    committed: float = 0.0

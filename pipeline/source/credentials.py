@@ -1,64 +1,64 @@
-"""Credentials of a repository, and the environment by which git and ssh get them: never in argv, a URL or a file."""
+"""Credentials: what opens a repository, as a value. How git gets them: handover; where they come from: secrets."""
 
-import os
+import hashlib
+import json
 import re
-import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, fields
 
 from pipeline.errors import SourceError
-
-#: A credential helper of git. Its value stands in the environment only, and it answers for one host only.
-_HELPER = '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" "$TRIMTAB_USER" "$TRIMTAB_PASSWORD"; }; f'
-_SSH = (
-    "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=20 -o ServerAliveInterval=15"
-    " -o ServerAliveCountMax=2 -o ClearAllForwardings=yes -o ForwardAgent=no -o PermitLocalCommand=no"
-)
-_AUTHORITY = re.compile(r"https://[^/]+")
+from pipeline.source import sshkey
+from pipeline.source.reasons import with_reason
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What opens a repository: an SSH key for ssh URLs, user and password (a token) for https URLs.
+    """What opens a repository, all of it content, none of it shown by `repr`.
 
-    `known_hosts` is the file with the servers' keys. Without `ssh_key` ssh does as for the person who started us:
-    agent, keys and configuration in the home folder. The password is in no `repr`.
+    ssh URLs: `ssh_key` (a private key in any form that `sshkey.opened` takes), its `passphrase`, and `known_hosts`,
+    lines that say which servers are trusted. Without `ssh_key` ssh does as for the person who started us: agent, keys
+    and configuration of the home folder; without `known_hosts` too, it trusts the servers that the person trusts.
+
+    https URLs: `username` and `password` (a token), or `bearer_token`; `ca`, certificates in PEM that are trusted
+    instead of the system's; `client_certificate` and `client_key` in PEM.
+
+    `deploy_key` says that this is the controller's own key, whose public half `trimtab identity` prints: only for
+    messages.
     """
 
-    ssh_key: Path | None = None
-    known_hosts: Path | None = None
-    username: str = ""
+    ssh_key: str = field(default="", repr=False)
+    passphrase: str = field(default="", repr=False)
+    known_hosts: str = field(default="", repr=False)
+    username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
+    bearer_token: str = field(default="", repr=False)
+    ca: str = field(default="", repr=False)
+    client_certificate: str = field(default="", repr=False)
+    client_key: str = field(default="", repr=False)
+    deploy_key: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Raise SourceError for what git's credential protocol, which goes by lines, cannot carry."""
-        if re.search(r"[\x00\r\n]", self.username + self.password):
-            raise SourceError("user or password holds a line break", hint="store the token without one at its end")
+        """Raise SourceError for what neither git's credential protocol nor a header, which go by lines, can carry."""
+        for name in ("username", "password", "bearer_token"):
+            if re.search(r"[\x00\r\n]", getattr(self, name)):
+                raise with_reason(
+                    SourceError(f"the {name.replace('_', ' ')} holds a line break", hint="store it as one line"),
+                    "SecretInvalid",
+                )
 
-    def environment(self, url: str) -> Mapping[str, str]:
-        """The variables for git when it talks to this URL (its form was checked)."""
-        variables = {"GIT_SSH_VARIANT": "ssh", "GIT_SSH_COMMAND": self._ssh()}
-        authority = _AUTHORITY.match(url)
-        if authority and self.password:
-            # git asks the helper for this scheme, host and port only: a redirect elsewhere gets no token.
-            variables |= {
-                "GIT_CONFIG_COUNT": "1",
-                "GIT_CONFIG_KEY_0": f"credential.{authority[0]}.helper",
-                "GIT_CONFIG_VALUE_0": _HELPER,
-                "TRIMTAB_USER": self.username or "git",
-                "TRIMTAB_PASSWORD": self.password,
-            }
-        return variables
+    @property
+    def personal(self) -> bool:
+        """Whether nothing is given: git and ssh do as for the person who started us."""
+        return self == Credentials()
 
-    def _ssh(self) -> str:
-        """The ssh command, for the shell that git starts it with."""
-        command = _SSH
-        if self.ssh_key is not None:
-            command += (
-                f" -F {os.devnull} -o IdentitiesOnly=yes -o IdentityAgent=none -i {shlex.quote(str(self.ssh_key))}"
-            )
-        if self.known_hosts is not None:
-            file = shlex.quote(f'UserKnownHostsFile="{self.known_hosts}"')
-            command += f" -o {file} -o GlobalKnownHostsFile={os.devnull}"
-        return command
+    @property
+    def digest(self) -> str:
+        """A hash of all content: what one credential may read, another may not."""
+        content = [getattr(self, part.name) for part in fields(self) if part.compare]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    @property
+    def key_fingerprint(self) -> str:
+        """The fingerprint of the SSH key; it is no secret. Raises as `sshkey.opened`."""
+        return sshkey.fingerprint(
+            sshkey.public_line(self.ssh_key.encode(), comment="", passphrase=self.passphrase),
+        )

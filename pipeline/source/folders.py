@@ -1,9 +1,10 @@
-"""Where checkouts lie while they are used: this process's own folders, in memory where they fit, gone with it."""
+"""Where checkouts, and credentials in use, lie: this process's own folders, in memory where they fit, gone with it."""
 
 import fcntl
 import os
 import shutil
 import tempfile
+import threading
 import weakref
 from contextlib import suppress
 from pathlib import Path
@@ -15,20 +16,23 @@ _PREFIX = "trimtab-checkout-"
 
 
 class Folders:
-    """Makes and removes folders for checkouts. What processes that died have left is removed at the start.
+    """Makes and removes folders, each for this user alone; for any number of threads.
 
-    `disk` is the folder for what does not fit into memory.
+    What processes that died have left is removed at the start. `disk` is the folder for what does not fit into memory.
     """
 
     def __init__(self, disk: Path) -> None:
         self._disk = disk
+        self._lock = threading.Lock()
         self._homes: dict[Path, Path] = {}
         for parent in (_MEMORY, disk):
             _sweep(parent)
 
     def new(self, size: int) -> Path:
         """An empty folder, absolute and resolved, for about `size` bytes. Raises OSError."""
-        return Path(tempfile.mkdtemp(dir=self._home(_MEMORY if _fits(size) else self._disk)))
+        with self._lock:
+            home = self._home(_MEMORY if _fits(size) else self._disk)
+        return Path(tempfile.mkdtemp(dir=home))
 
     def freeze(self, folder: Path) -> None:
         """Take the right to write away from all files and folders: the checkout is shared."""

@@ -25,9 +25,9 @@ def local_checkout(path: Path) -> Checkout:
     git_dir = root / ".git"
     if not git_dir.exists():
         return Checkout(root, folder)
-    commit = _said(git_dir, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    committed, _, commit = _said(git_dir, "rev-list", "--max-count=1", "--timestamp", "HEAD").partition(" ")
     url = _said(git_dir, "config", "--local", "--get", "remote.origin.url")
-    return Checkout(root, folder, commit, redacted(url))
+    return Checkout(root, folder, commit, redacted(url), committed=float(committed or 0))
 
 
 def _said(git_dir: Path, *arguments: str) -> str:

@@ -4,21 +4,23 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.app import GitSource, check_source
 from pipeline.errors import InputError, SourceError, SourceUnreachableError, TrimtabError
-from pipeline.location import check_commit, normal_path
+from pipeline.location import check_commit, check_range, normal_path
 from pipeline.source.bare import Mirror
 from pipeline.source.checkout import Checkout
 from pipeline.source.command import GitFailed, run_git
 from pipeline.source.credentials import Credentials
-from pipeline.source.failure import last_line, unreachable
+from pipeline.source.failure import last_line
 from pipeline.source.folders import Folders
-from pipeline.source.remote import Remote, ref_of, ref_text
-from pipeline.source.shelf import Shelf
+from pipeline.source.reasons import with_reason
+from pipeline.source.remote import Found, Remote, ref_of, ref_text
+from pipeline.source.shelf import Shelf, Written
 from renderers.boundary import real
 
 #: What a server says when a ref or commit is not there (any more), or when it gives no commits by their id.
@@ -43,11 +45,11 @@ class Mirrors:
     """The repositories that this process reads, as bare mirrors in `folder`. For any number of threads at once.
 
     Processes may share the folder. `timeout` is in seconds, for one question to a server; a fetch has ten times that.
+    Without credentials git and ssh do as for the person who started us.
     """
 
-    def __init__(self, folder: Path, credentials: Credentials | None = None, *, timeout: float = 60.0) -> None:
+    def __init__(self, folder: Path, *, timeout: float = 60.0) -> None:
         self._folder = folder.absolute()
-        self._credentials = credentials or Credentials()
         self._timeout = timeout
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -55,107 +57,151 @@ class Mirrors:
         except OSError as e:
             raise _not_writable(self._folder, e) from e
         self._shelf = Shelf(self._folders)
+        self._lock = threading.Lock()
+        #: URL and range of versions → where they were last.
+        self._tags: dict[tuple[str, str], Found] = {}
 
-    def resolve(self, source: GitSource) -> str:
+    def resolve(self, source: GitSource, credentials: Credentials | None = None) -> str:
         """The full id of the commit that the source is at now. A source that names its commit asks nobody.
 
         Raises SourceError for what is not allowed or not there, SourceUnreachableError when nobody answers.
         """
-        check_source(source)
-        if source.commit:
-            return source.commit
-        remote = self._remote(source)
-        try:
-            return remote.resolve(source)
-        except GitFailed as failure:
-            raise unreachable(failure, remote.shown, timeout=self._timeout) from failure
+        answer = self.resolve_all([source], credentials)[source]
+        if isinstance(answer, TrimtabError):
+            raise answer
+        return answer
+
+    def resolve_all(
+        self, sources: Sequence[GitSource], credentials: Credentials | None = None
+    ) -> dict[GitSource, str | TrimtabError]:
+        """The same for many sources of one URL by one question; what `resolve` raises is the answer for its source."""
+        if len({source.url for source in sources}) > 1:
+            raise ValueError("sources of several URLs")
+        answers: dict[GitSource, str | TrimtabError] = {}
+        asked = []
+        for source in sources:
+            try:
+                check_source(source)
+                if source.semver:
+                    check_range(source.semver)
+            except TrimtabError as error:
+                answers[source] = error
+            else:
+                if source.commit:
+                    answers[source] = source.commit
+                else:
+                    asked.append(source)
+        if asked:
+            answers |= self._ask(asked, credentials)
+        return answers
 
     @contextmanager
-    def checked_out(self, source: GitSource, commit: str) -> Iterator[Checkout]:
+    def checked_out(self, source: GitSource, commit: str, credentials: Credentials | None = None) -> Iterator[Checkout]:
         """The checkout of a commit, for as long as the context lasts. Without network when the mirror has the commit.
 
         Raises as `resolve`, SourceError also when the source's path is no folder in the commit.
         """
         check_source(source)
         check_commit(commit)
-        mirror = self._mirror(source)
-        root = self._shelf.take(mirror.path.name, commit) or self._make(mirror, source, commit)
+        remote = self._remote(source, credentials)
+        mirror = self._mirror(remote)
+        tag = self._tag(source, commit)
+        written = self._shelf.take(mirror.path.name, commit) or self._make(mirror, remote, ref_of(source, tag), commit)
         try:
-            remote = self._remote(source)
-            folder = _folder_in(root, normal_path(source.path), f"commit {commit[:12]} of {remote.shown}")
-            yield Checkout(root, folder, commit, remote.shown, ref_text(source))
+            folder = _folder_in(written.root, normal_path(source.path), f"commit {commit[:12]} of {remote.shown}")
+            yield Checkout(written.root, folder, commit, remote.shown, ref_text(source, tag), written.committed)
         finally:
             self._shelf.give_back(mirror.path.name, commit)
 
-    def _remote(self, source: GitSource) -> Remote:
-        return Remote(source.url, self._credentials, self._timeout)
+    def _ask(
+        self, sources: Sequence[GitSource], credentials: Credentials | None
+    ) -> dict[GitSource, str | TrimtabError]:
+        remote = self._remote(sources[0], credentials)
+        try:
+            found = remote.find(sources)
+        except GitFailed as failure:
+            return dict.fromkeys(sources, remote.failed(failure, self._timeout))
+        except OSError as e:
+            return dict.fromkeys(sources, _not_writable(self._folder, e))
+        except TrimtabError as error:
+            return dict.fromkeys(sources, error)
+        with self._lock:
+            self._tags |= {(s.url, s.semver): at for s, at in found.items() if s.semver and isinstance(at, Found)}
+        return {source: at.commit if isinstance(at, Found) else at for source, at in found.items()}
 
-    def _mirror(self, source: GitSource) -> Mirror:
+    def _tag(self, source: GitSource, commit: str) -> str:
+        """The tag that a range of versions was at when it was at the commit; empty where that is not known."""
+        with self._lock:
+            found = self._tags.get((source.url, source.semver))
+        return found.tag if found is not None and found.commit == commit else ""
+
+    def _remote(self, source: GitSource, credentials: Credentials | None) -> Remote:
+        return Remote(source.url, credentials or Credentials(), self._timeout, self._folders)
+
+    def _mirror(self, remote: Remote) -> Mirror:
         """One for each URL and credential: what one may read, another may not."""
-        credentials = self._credentials
-        identity = f"{source.url}\n{credentials.ssh_key or ''}\n{credentials.username}"
+        identity = f"{remote.url}\n{remote.credentials.digest}"
         return Mirror(self._folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.git")
 
-    def _make(self, mirror: Mirror, source: GitSource, commit: str) -> Path:
+    def _make(self, mirror: Mirror, remote: Remote, ref: str, commit: str) -> Written:
         """A new checkout, on the shelf and taken."""
-        remote = self._remote(source)
         name = mirror.path.name
         try:
             with mirror.locked(timeout=remote.fetch_timeout) as lock:
                 # Another thread may have made it while this one waited for the lock.
-                root = self._shelf.take(name, commit)
-                if root is None:
-                    root = self._shelf.put(name, commit, self._bring_and_write(mirror, remote, source, commit, lock))
-                return root
+                written = self._shelf.take(name, commit)
+                if written is None:
+                    new = self._bring_and_write(mirror, remote, ref, commit, lock)
+                    written = self._shelf.put(name, commit, new)
+                return written
         except OSError as e:
             raise _not_writable(self._folder, e) from e
 
-    def _bring_and_write(self, mirror: Mirror, remote: Remote, source: GitSource, commit: str, lock: int) -> Path:
+    def _bring_and_write(self, mirror: Mirror, remote: Remote, ref: str, commit: str, lock: int) -> Written:
         """Where that fails though the remote answers, the mirror may be damaged: a fresh one is tried beside it."""
         try:
-            _bring(mirror, remote, source, commit, lock)
+            _bring(mirror, remote, ref, commit, lock)
             return self._write(mirror, remote, commit)
         except GitFailed as failure:
             if failure.killed:
-                raise unreachable(failure, remote.shown, timeout=remote.fetch_timeout) from failure
+                raise remote.failed(failure, remote.fetch_timeout) from failure
         try:
             remote.ask()
         except GitFailed as failure:
-            raise unreachable(failure, remote.shown, timeout=self._timeout) from failure
+            raise remote.failed(failure, self._timeout) from failure
         fresh = Mirror(mirror.path.with_suffix(".new"))
         shutil.rmtree(fresh.path, ignore_errors=True)
         try:
-            _bring(fresh, remote, source, commit, lock)
-            root = self._write(fresh, remote, commit)
+            _bring(fresh, remote, ref, commit, lock)
+            written = self._write(fresh, remote, commit)
         except GitFailed as failure:
             raise SourceUnreachableError(
                 f"{remote.shown} cannot be read: {last_line(failure)}",
                 hint=f"look for what git names; a clone by hand says more. The mirrors are in {self._folder}",
             ) from failure
         fresh.replace(mirror)
-        return root
+        return written
 
-    def _write(self, mirror: Mirror, remote: Remote, commit: str) -> Path:
+    def _write(self, mirror: Mirror, remote: Remote, commit: str) -> Written:
         folder = self._folders.new(mirror.size(commit, shown=remote.shown))
         try:
             mirror.extract(commit, folder, shown=remote.shown)
             self._folders.freeze(folder)
+            return Written(folder, mirror.committed(commit))
         except BaseException:
             self._folders.remove(folder)
             raise
-        return folder
 
 
-def _bring(mirror: Mirror, remote: Remote, source: GitSource, commit: str, lock: int) -> None:
+def _bring(mirror: Mirror, remote: Remote, ref: str, commit: str, lock: int) -> None:
     """Fetch the commit unless it is there. Raises SourceError when the remote has no such commit, and GitFailed."""
     if mirror.has(commit):
         return
     mirror.prepare(commit)
-    ref = ref_of(source)
     # Names of their own: a branch `a` that gives way to `a/b` would be in the way under its real name.
-    kept_as = f"refs/trimtab/{hashlib.sha256(ref.encode()).hexdigest()[:32]}"
+    kept_as = f"refs/trimtab/{hashlib.sha256((ref or commit).encode()).hexdigest()[:32]}"
     # By its ref, which every server allows; by its id when the ref has moved on since it was asked.
-    for wanted in dict.fromkeys((ref, commit)):
+    for wanted in dict.fromkeys(filter(None, (ref, commit))):
         try:
             remote.fetch(mirror.path, wanted, kept_as, keep_open=lock)
         except GitFailed as failure:
@@ -164,22 +210,25 @@ def _bring(mirror: Mirror, remote: Remote, source: GitSource, commit: str, lock:
         if mirror.has(commit):
             mirror.tidy(keep_open=lock)
             return
-    raise SourceError(
+    error = SourceError(
         f"commit {commit} is not in {remote.shown}",
         hint="push it, or name another; some servers give only what a branch or tag leads to",
     )
+    raise with_reason(error, "CommitNotFound")
 
 
 def _folder_in(root: Path, path: str, where: str) -> Path:
     """The folder at that path of the checkout, links followed."""
     folder = real(root / path)
     if not folder.is_relative_to(root):
-        raise SourceError(f"path {path} leads out of {where}", hint="a link must stay inside the repository")
-    if not folder.exists():
-        raise SourceError(f"path {path} is not in {where}", hint="write it relative to the repository's root")
-    if not folder.is_dir():
-        raise SourceError(f"path {path} is a file in {where}", hint="name the folder that holds it")
-    return folder
+        error = SourceError(f"path {path} leads out of {where}", hint="a link must stay inside the repository")
+    elif not folder.exists():
+        error = SourceError(f"path {path} is not in {where}", hint="write it relative to the repository's root")
+    elif not folder.is_dir():
+        error = SourceError(f"path {path} is a file in {where}", hint="name the folder that holds it")
+    else:
+        return folder
+    raise with_reason(error, "PathNotFound")
 
 
 def _not_writable(folder: Path, error: OSError) -> TrimtabError:

@@ -7,9 +7,17 @@ from pathlib import Path
 from pipeline.source.folders import Folders
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A commit as files below `root`; `committed` as in Checkout."""
+
+    root: Path
+    committed: float
+
+
 @dataclass(slots=True)
 class _Shared:
-    root: Path
+    written: Written
     users: int
 
 
@@ -22,23 +30,23 @@ class Shelf:
         self._shared: dict[tuple[str, str], _Shared] = {}
         self._newest: dict[str, str] = {}
 
-    def take(self, mirror: str, commit: str) -> Path | None:
+    def take(self, mirror: str, commit: str) -> Written | None:
         """The checkout, which stays until it is given back; None when there is none."""
         with self._lock:
             shared = self._shared.get((mirror, commit))
-            if shared is None or not shared.root.is_dir():
+            if shared is None or not shared.written.root.is_dir():
                 return None
             shared.users += 1
             self._newest[mirror] = commit
-            return shared.root
+            return shared.written
 
-    def put(self, mirror: str, commit: str, root: Path) -> Path:
+    def put(self, mirror: str, commit: str, written: Written) -> Written:
         """Add a new checkout, taken already."""
         with self._lock:
-            self._shared[mirror, commit] = _Shared(root, users=1)
+            self._shared[mirror, commit] = _Shared(written, users=1)
             self._newest[mirror] = commit
         self._clear(mirror)
-        return root
+        return written
 
     def give_back(self, mirror: str, commit: str) -> None:
         """End a use; each `take` and `put` needs one."""
@@ -50,6 +58,6 @@ class Shelf:
         with self._lock:
             keep = (mirror, self._newest[mirror])
             unused = [key for key, shared in self._shared.items() if key[0] == mirror and not shared.users]
-            roots = [self._shared.pop(key).root for key in unused if key != keep]
+            roots = [self._shared.pop(key).written.root for key in unused if key != keep]
         for root in roots:
             self._folders.remove(root)

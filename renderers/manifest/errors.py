@@ -7,11 +7,13 @@ class TrimtabError(Exception):
     `message` says object, verb and cause in one sentence; `where` is a place (`file:line:column`, an object id,
     a URL without credentials) or empty; `hint` says what to do, or is empty. Never put a secret value into any.
     `temporary` tells whether the same call may succeed later with the same inputs; it drives retries.
-    `exit_code` is what a command that ends with this error exits with (docs/commands.md has the table).
+    `exit_code` is what a command that ends with this error exits with (docs/commands.md has the table). `reason` is
+    the CamelCase word that an App's conditions and the metrics have for it (Kubernetes API conventions).
     """
 
     temporary = False
     exit_code = 1
+    reason = "Failed"
 
     def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
         super().__init__(message)
@@ -28,3 +30,4 @@ class ManifestError(TrimtabError):
     """A document that is no Kubernetes object, or that no YAML reader should touch."""
 
     exit_code = 2
+    reason = "RenderFailed"

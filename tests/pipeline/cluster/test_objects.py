@@ -194,3 +194,47 @@ def test_a_watch_from_a_version_that_is_too_old_is_410(
             next(objects.watch(connection, config_maps, namespace, selector="", resource_version="1", stop=stop))
     assert caught.value.status == 410
     assert caught.value.verb == "WATCH"
+
+
+def test_a_list_of_whole_objects_is_read_page_by_page(
+    apply: Apply, connection: Connection, config_maps: Resource, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        apply(config_map(f"c{number}"))
+    monkeypatch.setattr(objects, "_WHOLE_PAGE", 2)
+    found, version = objects.list_objects(connection, config_maps, namespace, selector="a=b")
+    assert [item["metadata"]["name"] for item in found] == ["c0", "c1", "c2", "c3", "c4"]
+    assert int(version) >= max(int(item["metadata"]["resourceVersion"]) for item in found)
+    assert connection.requests["LIST"] == 3
+
+
+def test_a_long_list_that_expires_in_the_middle_begins_again_and_has_nothing_twice(
+    apply: Apply, control_plane: ControlPlane, config_maps: Resource, namespace: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    for number in range(3):
+        apply(config_map(f"c{number}"))
+    monkeypatch.setattr(objects, "_WHOLE_PAGE", 2)
+    with ApiProxy(control_plane.url, control_plane.ca) as proxy:
+        proxy.strike = lambda number, *_, **__: (410, b"expired") if number == 2 else None
+        with Connection.open(kubeconfig=proxy.kubeconfig(tmp_path / "config", control_plane.token)) as connection:
+            found, _ = objects.list_objects(connection, config_maps, namespace, selector="a=b")
+    assert [item["metadata"]["name"] for item in found] == ["c0", "c1", "c2"]
+
+
+def test_a_field_selector_means_one_object(
+    apply: Apply, connection: Connection, config_maps: Resource, namespace: str
+) -> None:
+    _, first = apply(config_map("one"))
+    apply(config_map("two"))
+    found, version = objects.list_objects(connection, config_maps, namespace, fields="metadata.name=one")
+    assert found == [first]
+    stop = threading.Event()
+    watch = objects.watch(
+        connection, config_maps, namespace, fields="metadata.name=one", resource_version=version, stop=stop
+    )
+    apply(config_map("two", a="2"))
+    _, changed = apply(config_map("one", a="2"))
+    assert next(watch) == ("MODIFIED", changed)
+    stop.set()
+    list(watch)

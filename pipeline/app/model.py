@@ -1,0 +1,191 @@
+"""The App and its parts: the one model behind the resource `apps.trimtab.dev`, a file of the same shape, and flags.
+
+A field that nothing serves yet is not here. The descriptions are what `kubectl explain` and the reference show.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from renderers.settings import RenderStep
+
+API_VERSION: Final = "trimtab.dev/v1alpha1"
+#: Where Trimtab itself lives unless somebody says otherwise: the inventory, the deploy key, the App made by flags.
+DEFAULT_NAMESPACE = "trimtab-system"
+
+#: RFC 1123 label: names become part of labels and of object names. `\Z`, because `$` lets a last line break pass.
+LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z"
+#: RFC 1123 subdomain, as Secrets have it.
+SUBDOMAIN_PATTERN = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?\Z"
+
+_about = msgspec.Meta
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
+    """What every part of an App is: immutable, strict about unknown fields, camelCase in YAML."""
+
+
+class GitSource(_Part, frozen=True):
+    """A git repository, the ref to follow and a folder in it."""
+
+    url: Annotated[
+        str,
+        _about(
+            description="The repository: https://host/path, ssh://user@host/path or user@host:path. No credentials "
+            "in it: those come from secretRef.",
+            min_length=1,
+            max_length=2048,
+        ),
+    ]
+    branch: Annotated[
+        str, _about(description="The branch to follow. Without branch, tag, semver and commit: the default branch.")
+    ] = ""
+    tag: Annotated[str, _about(description="The tag to follow.")] = ""
+    semver: Annotated[
+        str, _about(description="A range of semantic versions, such as ~1.4 or >=1.2.0 <2.0.0: the highest tag in it.")
+    ] = ""
+    commit: Annotated[str, _about(description="A full commit id, which is then never left.")] = ""
+    path: Annotated[str, _about(description="The folder in the repository.")] = "."
+
+
+class SecretRef(_Part, frozen=True):
+    """A Secret in the App's own namespace."""
+
+    name: Annotated[
+        str, _about(description="The Secret's name.", pattern=SUBDOMAIN_PATTERN, min_length=1, max_length=253)
+    ]
+
+
+class Source(_Part, frozen=True):
+    """Where the checkout comes from."""
+
+    git: Annotated[GitSource, _about(description="A git repository.")]
+    secret_ref: Annotated[
+        SecretRef | None,
+        _about(
+            description="The Secret that opens the repository: an SSH key (identity, ssh-privatekey or sshPrivateKey, "
+            "with known_hosts), username and password or a token (password, bearerToken), a CA (ca.crt). Without it "
+            "an App in the controller's own namespace uses the controller's deploy key."
+        ),
+    ] = None
+
+
+class Target(_Part, frozen=True):
+    """Where the objects go."""
+
+    namespace: Annotated[
+        str,
+        _about(
+            description="The namespace of objects that name none; Helm's release namespace.",
+            pattern=LABEL_PATTERN,
+            min_length=1,
+            max_length=63,
+        ),
+    ] = "default"
+    create_namespace: Annotated[bool, _about(description="Create that namespace when it is missing.")] = False
+
+
+class Guard(_Part, frozen=True):
+    """A prune of at least `at_least` objects that is more than `percent` of the inventory waits for approval."""
+
+    percent: Annotated[
+        int, _about(description="More than this share of the inventory (0 to 100) waits.", ge=0, le=100)
+    ] = 50
+    at_least: Annotated[int, _about(description="Fewer objects than this never wait.", ge=0)] = 10
+
+
+class Prune(_Part, frozen=True):
+    """What happens to objects that left the set."""
+
+    enabled: Annotated[bool, _about(description="Delete what left git, as far as this App created it.")] = True
+    after: Annotated[
+        Literal["healthy", "applied"],
+        _about(description="healthy: once everything else is ready; applied: before the wait for that."),
+    ] = "healthy"
+    adopted: Annotated[
+        bool, _about(description="Delete also what existed before this App; else that is only released.")
+    ] = False
+    allow_empty: Annotated[bool, _about(description="The App may render to nothing, and then everything goes.")] = False
+    guard: Annotated[Guard, _about(description="How large a prune waits for `trimtab approve`.")] = Guard()
+
+
+class Wait(_Part, frozen=True):
+    """Whether a sync waits until what it applied is ready."""
+
+    enabled: Annotated[bool, _about(description="Wait; without it a sync ends when all is applied.")] = True
+    timeout: Annotated[str, _about(description="How long, as a Go duration (30s, 5m).")] = "5m"
+
+
+Deployer = Literal["helm", "argocd", "flux", "kapp", "kluctl"]
+
+
+class Adopt(_Part, frozen=True):
+    """Whose objects this App may take over."""
+
+    from_: Annotated[
+        tuple[Deployer, ...], _about(description="The deployers whose marks on an object do not make it refused.")
+    ] = msgspec.field(default=(), name="from")
+
+
+class Dependency(_Part, frozen=True):
+    """Another App that must be ready first."""
+
+    name: Annotated[str, _about(description="The App's name.", pattern=LABEL_PATTERN, min_length=1, max_length=63)]
+    namespace: Annotated[str, _about(description="Its namespace; without it, this App's own.")] = ""
+
+
+class Spec(_Part, frozen=True):
+    """What the user wants of an App."""
+
+    source: Annotated[Source | None, _about(description="Where the manifests come from.")] = None
+    render: Annotated[
+        tuple[RenderStep, ...],
+        _about(description="How the folder is rendered. Without it, what lies in the folder decides."),
+    ] = ()
+    target: Annotated[Target, _about(description="Where the objects go.")] = Target()
+    interval: Annotated[
+        str,
+        _about(description="How often the source is asked, and the cluster compared with it (a Go duration)."),
+    ] = "5m"
+    prune: Annotated[Prune, _about(description="What happens to objects that left the set.")] = Prune()
+    wait: Annotated[Wait, _about(description="Whether a sync waits until all is ready.")] = Wait()
+    conflicts: Annotated[
+        Literal["take", "yield", "fail"],
+        _about(description="Fields that somebody else set: take them, yield (leave them), or fail."),
+    ] = "take"
+    adopt: Annotated[Adopt, _about(description="Whose objects this App may take over.")] = Adopt()
+    depends_on: Annotated[
+        tuple[Dependency, ...], _about(description="Apps that must be ready before this one is synced.")
+    ] = ()
+    deletion_policy: Annotated[
+        Literal["prune", "release"],
+        _about(description="When the App is deleted: prune what it created, or release (let live) everything."),
+    ] = "prune"
+    suspend: Annotated[bool, _about(description="Leave everything as it is until this is false again.")] = False
+
+
+class Metadata(_Part, frozen=True):
+    """The part of an object's metadata that an App file may carry; labels and annotations are for people."""
+
+    name: Annotated[str, _about(pattern=LABEL_PATTERN, min_length=1, max_length=63)]
+    namespace: Annotated[str, _about(pattern=LABEL_PATTERN, min_length=1, max_length=63)] = DEFAULT_NAMESPACE
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
+
+
+class App(_Part, frozen=True):
+    """One thing to keep in sync. `str()` is `namespace/name`."""
+
+    metadata: Metadata
+    spec: Spec = Spec()
+    api_version: Literal["trimtab.dev/v1alpha1"] = API_VERSION
+    kind: Literal["App"] = "App"
+
+    @property
+    def name(self) -> str:
+        """The App's name."""
+        return self.metadata.name
+
+    def __str__(self) -> str:
+        return f"{self.metadata.namespace}/{self.metadata.name}"

@@ -1,0 +1,267 @@
+"""The controller: watches Apps, leads or waits to lead, keeps the Apps in sync while it leads, and leaves in order."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipeline import __version__
+from pipeline.app import App
+from pipeline.cluster import objects
+from pipeline.cluster.connection import Connection
+from pipeline.cluster.informer import Informer
+from pipeline.cluster.lease import Lease
+from pipeline.cluster.session import Session
+from pipeline.control.access import Access
+from pipeline.control.gates import Gates, Limits
+from pipeline.control.identity import DEPLOY_KEY_SECRET, ensure_identity
+from pipeline.control.leaving import Home, Leaving
+from pipeline.control.polls import Polls, Repository
+from pipeline.control.resource import APPS, FLAGS_MANAGER, AppKey
+from pipeline.control.shared import AppStore, Shared
+from pipeline.control.term import Term
+from pipeline.errors import LeaseLostError, TrimtabError
+from pipeline.inventory.store import Store, ensure_namespace
+from pipeline.observe.events import Events
+from pipeline.observe.logs import Logger
+from pipeline.observe.metrics import Metrics
+from pipeline.observe.server import StatusServer
+from pipeline.source.mirror import Mirrors
+
+LEASE = "trimtab"
+#: Seconds until something that must work at the start is tried again.
+_PAUSE = 2.0
+_GLANCE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the operator says. `watch` are the namespaces whose Apps are served, None: all of them.
+
+    `flags_app` is the App that flags describe; `listen` host and port of the status server, None: none; `lease` how
+    long a leader that died is waited for, in seconds; `git_timeout` for one question to a repository, in seconds.
+    `file_urls`: Apps may name paths of this machine as repositories.
+    """
+
+    namespace: str
+    inventory_namespace: str
+    cache: Path
+    watch: tuple[str, ...] | None
+    flags_app: App | None = None
+    deploy_key: str = DEPLOY_KEY_SECRET
+    key_kind: str = "ed25519"
+    limits: Limits = field(default_factory=Limits)
+    listen: tuple[str, int] | None = None
+    lease: float = 15.0
+    git_timeout: float = 60.0
+    file_urls: bool = False
+
+
+class Controller:
+    """One process. `run` returns after `stop` was set, or when Trimtab was removed."""
+
+    def __init__(self, settings: Settings, connection: Connection, log: Logger) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._log = log
+        self._metrics = Metrics(version=__version__, requests=lambda: connection.requests)
+        self._mirrors = Mirrors(settings.cache, timeout=settings.git_timeout)
+        self._seen: dict[AppKey, str] = {}
+        watched = settings.watch if settings.watch is not None else (None,)
+        self._informers = [Informer(connection, APPS, namespace, self._app_changed) for namespace in watched]
+        self._apps = AppStore(self._informers)
+        self._lease = Lease(
+            connection, settings.namespace, LEASE, socket.gethostname(),
+            duration=settings.lease, renew_deadline=settings.lease * 2 / 3, retry=settings.lease / 7.5,
+        )  # fmt: skip
+        home = Home(settings.namespace, settings.inventory_namespace)
+        self._leaving = Leaving(connection, home, self._apps, self._end_term, log)
+        self._term: Term | None = None
+        self._term_lock = threading.RLock()
+        self._ended = threading.Event()
+        #: Why this process leads and does nothing.
+        self._trouble = ""
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve until `stop` is set. Raises TrimtabError for what an operator must mend before anything can begin."""
+        if not self._prepared(stop):
+            return
+        server = self._server()
+        self._leaving.begin(self._ended, stop)
+        threads = [
+            threading.Thread(target=each.run, args=(self._ended,), name="apps", daemon=True) for each in self._informers
+        ]
+        lead = threading.Thread(
+            target=self._lease.run, args=(self._ended, self._gained, self._lost), name="lease", daemon=True
+        )
+        for thread in (*threads, lead):
+            thread.start()
+        try:
+            stop.wait()
+            self._log.info("stopping")
+            self._leaving.look(stopping=True)
+        except TrimtabError as error:
+            self._log.warning("whether trimtab is being removed cannot be seen", error=str(error))
+        finally:
+            self._end_term()
+            self._ended.set()
+            lead.join(_PAUSE)
+            if server is not None:
+                server.close()
+        self._log.info("stopped")
+
+    def _prepared(self, stop: threading.Event) -> bool:
+        """The namespace and the deploy key; waits for the cluster. False where it is to stop before that."""
+        settings = self._settings
+        while not stop.is_set():
+            try:
+                ensure_namespace(self._connection, settings.namespace)
+                ensure_identity(self._connection, settings.namespace, settings.deploy_key, settings.key_kind)
+            except TrimtabError as error:
+                if not error.temporary:
+                    if error.reason == "SecretInvalid":  # a person's own Secret: its Apps will say so
+                        return True
+                    raise
+                self._log.warning("the cluster is waited for", reason=error.reason, error=str(error))
+                stop.wait(_PAUSE)
+            else:
+                return True
+        return False
+
+    def _server(self) -> StatusServer | None:
+        if self._settings.listen is None:
+            return None
+        host, port = self._settings.listen
+        server = StatusServer(host, port, live=self._live, ready=self._ready, metrics=self._metrics.render)
+        self._log.info("listening", address=f"{host}:{server.port}", paths="/healthz /readyz /metrics")
+        return server
+
+    def _live(self) -> str:
+        """Why this process should be started again; empty: it should not."""
+        names = {thread.name for thread in threading.enumerate()}
+        return "" if self._ended.is_set() or "lease" in names else "the loop of the Lease has ended"
+
+    def _ready(self) -> str:
+        """Why this process is of no use now; empty where it serves, or stands by to serve."""
+        for informer in self._informers:
+            if not informer.in_step:
+                return f"the watch of the Apps is not in step: {informer.last_error or 'it begins'}"
+        if self._trouble:
+            return self._trouble
+        error = self._lease.last_error
+        return f"the Lease cannot be had: {error}" if error is not None else ""
+
+    def _gained(self) -> None:
+        self._metrics.leads(leading=True)
+        threading.Thread(target=self._begin_term, args=(self._lease.fence(),), name="term", daemon=True).start()
+
+    def _lost(self) -> None:
+        self._metrics.leads(leading=False)
+        if not self._ended.is_set():
+            self._log.warning("not leading any more", holder=self._lease.holder)
+        self._end_term()
+        self._metrics.forget_apps()
+
+    def _begin_term(self, fence: Callable[[], None]) -> None:
+        """What a leader does first; in a thread of its own, because meanwhile the Lease must be renewed."""
+        connection = self._connection.fenced(fence)
+        while not self._ended.is_set():
+            try:
+                fence()
+                if self._leaving.look():
+                    return
+                self._write_flags_app(connection)
+                if all(informer.in_step for informer in self._informers):
+                    break
+                trouble = next((each.last_error for each in self._informers if each.last_error is not None), None)
+            except LeaseLostError:
+                return
+            except TrimtabError as error:
+                trouble = error
+            if trouble is not None and str(trouble) != self._trouble:
+                self._trouble = str(trouble)
+                self._log.error("cannot begin", reason=trouble.reason, error=str(trouble))
+            self._ended.wait(_PAUSE if trouble is not None else _GLANCE)
+        self._trouble = ""
+        with self._term_lock:
+            if self._lease.held() and not self._ended.is_set():
+                self._log.info("leading", identity=self._lease.identity, version=__version__)
+                self._term = Term(self._shared(connection), workers=self._settings.limits.workers)
+                self._term.start()
+
+    def _shared(self, connection: Connection) -> Shared:
+        settings = self._settings
+        flags = settings.flags_app.spec.source if settings.flags_app is not None else None
+        return Shared(
+            connection=connection,
+            session=Session(connection),
+            store=Store(connection, settings.inventory_namespace),
+            mirrors=self._mirrors,
+            polls=Polls(self._mirrors, Access(connection, settings.namespace, settings.deploy_key).load, self._polled),
+            apps=self._apps,
+            gates=Gates(settings.limits),
+            events=Events(connection, instance=self._lease.identity),
+            metrics=self._metrics,
+            log=self._log,
+            stop=threading.Event(),
+            on_going=self._leaving.notice,
+            own_namespace=settings.namespace,
+            file_urls=settings.file_urls,
+            flags_url=flags.git.url if flags is not None else "",
+        )
+
+    def _end_term(self) -> None:
+        with self._term_lock:
+            term, self._term = self._term, None
+        if term is not None:
+            term.end()
+
+    def _write_flags_app(self, connection: Connection) -> None:
+        """Flags win over what stands in the App, and say nothing of the rest: a suspended App stays suspended."""
+        app = self._settings.flags_app
+        if app is None:
+            return
+        namespace, name = app.metadata.namespace, app.name
+        body = {
+            "apiVersion": app.api_version,
+            "kind": app.kind,
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": msgspec.to_builtins(app.spec),
+        }
+        objects.apply(connection, APPS, namespace, name, json.dumps(body).encode(), manager=FLAGS_MANAGER, force=True)
+        self._log.info("the flags' App is written", app=str(app))
+
+    def _app_changed(self, namespace: str, name: str, app: dict[str, Any] | None) -> None:
+        """Our own writes of the status are no news."""
+        key = (namespace, name)
+        said = _signature(app)
+        if said == self._seen.get(key):
+            return
+        if app is None:
+            self._seen.pop(key, None)
+        else:
+            self._seen[key] = said
+        term = self._term
+        if term is not None:
+            term.changed(key)
+
+    def _polled(self, repository: Repository, error: TrimtabError | None, news: bool) -> None:  # noqa: FBT001 - a callback
+        self._metrics.polled("failed" if error is not None else "new" if news else "same")
+        if error is not None:
+            self._metrics.failed(error.reason)
+        if error is not None and news:
+            self._log.warning("poll failed", url=repository.url, reason=error.reason, error=str(error))
+
+
+def _signature(app: dict[str, Any] | None) -> str:
+    """What of an App a turn goes by."""
+    if app is None:
+        return ""
+    metadata = app["metadata"]
+    parts = [metadata["uid"], metadata["generation"], metadata.get("annotations"), metadata.get("deletionTimestamp")]
+    return json.dumps(parts)

@@ -1,0 +1,166 @@
+"""Notices that Trimtab itself is being removed, and leaves in order: Apps release, then what is its own is let go.
+
+The App CRD, the controller's namespace and the inventory's are what Apps cannot do without: while one of them is
+terminating, nothing is deleted any more. Works without the lease: to release is harmless, whoever does it.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.app import App, Metadata
+from pipeline.cluster import objects
+from pipeline.cluster.connection import Connection
+from pipeline.cluster.discovery import Resource
+from pipeline.cluster.informer import Informer
+from pipeline.control.farewell import drop_inventories, release_all
+from pipeline.control.own import (
+    DEPLOYMENTS,
+    KINDS,
+    OWN_FINALIZER,
+    OWN_SELECTOR,
+    account_of,
+    find_own,
+    hold,
+    let_go,
+)
+from pipeline.control.removal import drop_finalizer
+from pipeline.control.resource import CRD_NAME, CRDS, AppKey
+from pipeline.control.shared import AppStore
+from pipeline.control.terminating import terminating
+from pipeline.errors import TrimtabError
+from pipeline.inventory.store import NAMESPACES
+from pipeline.observe.logs import Logger
+
+#: Seconds in which a deletion of the whole shows itself where one object of it was deleted.
+_GRACE = 2.0
+#: How long it is tried, in seconds: after a minute the token of a deleted account is refused.
+_PATIENCE = 50.0
+_PAUSE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where the controller lives: its own namespace, and the inventory's."""
+
+    namespace: str
+    inventory: str
+
+
+class Leaving:
+    """`on_leave` ends all turns before anything is released. Afterwards this process has nothing to do."""
+
+    def __init__(
+        self, connection: Connection, home: Home, apps: AppStore, on_leave: Callable[[], None], log: Logger
+    ) -> None:
+        self._connection = connection
+        self._home = home
+        self._apps = apps
+        self._on_leave = on_leave
+        self._log = log
+        self._noticed = threading.Event()
+        self._account = ("", "")
+        self._lock = threading.Lock()
+        self.done = False
+
+    def begin(self, ended: threading.Event, stop: threading.Event) -> None:
+        """Hold what is our own, and watch it, in threads that end with `ended`; sets `stop` once it has left.
+
+        Says in the log what it may not do.
+        """
+        threading.Thread(target=self._work, args=(ended, stop), name="leaving", daemon=True).start()
+        try:
+            self._account = account_of(self._connection)
+            if not self._account[0]:
+                return
+            hold(self._connection, find_own(self._connection, self._account))
+        except TrimtabError as error:
+            self._log.warning("own account is not held", reason=error.reason, error=str(error))
+        for kind in KINDS:
+            namespace = self._account[0] if kind.namespaced else None
+            informer = Informer(self._connection, kind, namespace, self._seen, selector=OWN_SELECTOR)
+            threading.Thread(target=informer.run, args=(ended,), name=f"own-{kind.plural}", daemon=True).start()
+
+    def notice(self) -> None:
+        """Something of ours is being deleted: look what."""
+        self._noticed.set()
+
+    def look(self, *, stopping: bool = False) -> bool:
+        """Leave where Trimtab is being removed; tells whether it is. `stopping`: this process was told to end.
+
+        Raises ApiError and ClusterUnreachableError where nothing can be told.
+        """
+        with self._lock:
+            going = [name for kind, name in self._vital() if terminating(self._connection, kind, name)]
+            if going and not self.done:
+                self._leave(" and ".join(going))
+            self.done = self.done or bool(going)
+            whole = terminating(self._connection, NAMESPACES, self._home.namespace)
+            self._let_go(whole=whole or (stopping and self._uninstalled()))
+            return self.done
+
+    def _vital(self) -> list[tuple[Resource, str]]:
+        namespaces = dict.fromkeys((self._home.namespace, self._home.inventory))
+        return [(CRDS, CRD_NAME), *((NAMESPACES, name) for name in namespaces)]
+
+    def _seen(self, _namespace: str, _name: str, item: dict[str, Any] | None) -> None:
+        metadata = item["metadata"] if item is not None else {}
+        if "deletionTimestamp" in metadata and OWN_FINALIZER in (metadata.get("finalizers") or ()):
+            self._noticed.set()
+
+    def _work(self, ended: threading.Event, stop: threading.Event) -> None:
+        while not ended.is_set():
+            self._noticed.wait()
+            self._noticed.clear()
+            try:
+                # One object of ours may be deleted alone: then it goes alone. The whole shows itself in a moment.
+                if self.look() or (not ended.wait(_GRACE) and self.look()):
+                    stop.set()
+            except TrimtabError as error:
+                self._log.warning("leaving is tried again", reason=error.reason, error=str(error))
+                ended.wait(_PAUSE)
+                self._noticed.set()
+
+    def _leave(self, why: str) -> None:
+        self._log.warning("trimtab is being removed: Apps release all that they own", reason=why)
+        self._on_leave()
+        keys = self._apps.keys()
+        apps = [App(Metadata(name, namespace)) for namespace, name in keys]
+        namespaces = {self._home.namespace, *(namespace for namespace, _ in keys)}
+        count = release_all(self._connection, apps, self._trouble, namespaces)
+        drop_inventories(self._connection, self._home.inventory, apps)
+        with ThreadPoolExecutor(max_workers=16) as pool:
+            list(pool.map(self._drop, keys))
+        self._log.info("released", objects=count, apps=len(apps))
+
+    def _trouble(self, text: str) -> None:
+        self._log.warning("not released", error=text)
+
+    def _drop(self, key: AppKey) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                drop_finalizer(self._connection, key)
+            except TrimtabError as error:
+                if time.monotonic() > deadline:
+                    self._log.error("finalizer stays", app="/".join(key), error=str(error))
+                    return
+                time.sleep(_PAUSE)
+            else:
+                return
+
+    def _let_go(self, *, whole: bool) -> None:
+        """Take the finalizers off our own: off all of it, or off what is being deleted by itself."""
+        if not self._account[0]:
+            return
+        own = find_own(self._connection, self._account)
+        for text in let_go(self._connection, [item for item in own if whole or item.going]):
+            self._log.error("finalizer stays", error=text)
+
+    def _uninstalled(self) -> bool:
+        """Whether our own Deployment was deleted: then this Pod has no successor."""
+        found, _ = objects.list_objects(self._connection, DEPLOYMENTS, self._home.namespace, selector=OWN_SELECTOR)
+        return bool(self._account[0]) and all("deletionTimestamp" in item["metadata"] for item in found)

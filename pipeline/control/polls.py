@@ -1,0 +1,243 @@
+"""Asks the repositories of all Apps where their refs are: one question a repository, however many Apps use it."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from pipeline.app import GitSource
+from pipeline.control.queue import WorkQueue
+from pipeline.control.resource import AppKey
+from pipeline.errors import TrimtabError
+from pipeline.source.credentials import Credentials
+
+#: How many repositories are asked at the same time; a question is nearly all waiting.
+_THREADS = 8
+#: A repository that does not answer is asked again after this many seconds, then twice as many, up to the interval.
+_FIRST_PAUSE = 1.0
+#: How often it is looked, in seconds, whether the Secret of a repository that refused it has changed.
+_PEEK = 5.0
+#: So that Apps made together do not ask together for ever.
+_JITTER = 0.1
+
+
+class Repository(NamedTuple):
+    """One URL and who opens it. `secret` is namespace and name; empty names: the controller's own key."""
+
+    url: str
+    secret: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a repository said last of one source. `asked` is the monotonic time at which it was asked.
+
+    `commit` is the last one that is known, also while `error` says why there is no newer answer; `failures` counts
+    the answers without one in a row.
+    """
+
+    asked: float
+    commit: str = ""
+    error: TrimtabError | None = None
+    failures: int = 0
+
+    @property
+    def lost(self) -> bool:
+        """Whether the source counts as out of reach: one answer that is missing may be a blink of the network."""
+        return self.error is not None and (self.failures > 1 or not self.error.temporary)
+
+    def differs(self, other: "Answer | None") -> bool:
+        """Whether it says something else than another answer did."""
+        if other is None:
+            return True
+        return (self.commit, self.lost, str(self.error)) != (other.commit, other.lost, str(other.error))
+
+
+class Asker(Protocol):
+    """Who can ask: `pipeline.source.mirror.Mirrors`."""
+
+    def resolve_all(
+        self, sources: Sequence[GitSource], credentials: Credentials | None
+    ) -> Mapping[GitSource, str | TrimtabError]:
+        """The commit of each source of one URL, or why there is none. Raises TrimtabError where none can be told."""
+        ...
+
+
+@dataclass(slots=True)
+class _Follower:
+    source: GitSource
+    interval: float
+    answer: Answer | None = None
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known of one repository. `digest` is of the credentials that were used last."""
+
+    followers: dict[AppKey, _Follower] = field(default_factory=dict)
+    credentials: Credentials | None = None
+    failures: int = 0
+    refused: bool = False
+    asked: float = 0.0
+
+
+class Polls:
+    """The repositories that are followed. For any number of threads.
+
+    `load` gets the credentials of a repository, and is asked anew for each poll, so that a changed Secret is taken
+    up by itself. `on_poll` is told of each question that was asked: what failed it, and whether it brought news.
+    """
+
+    def __init__(
+        self,
+        asker: Asker,
+        load: Callable[[Repository], Credentials],
+        on_poll: Callable[[Repository, TrimtabError | None, bool], None],
+    ) -> None:
+        self._asker = asker
+        self._load = load
+        self._on_answer: Callable[[AppKey, bool], None] = lambda _key, _other: None
+        self._on_poll = on_poll
+        self._lock = threading.Lock()
+        self._queue: WorkQueue[Repository] = WorkQueue()
+        self._states: dict[Repository, _State] = {}
+        self._places: dict[AppKey, Repository] = {}
+
+    def follow(self, key: AppKey, repository: Repository, source: GitSource, interval: float) -> None:
+        """Let the App follow a source, at least every `interval` seconds; takes the place of what it followed."""
+        with self._lock:
+            state = self._states.get(repository)
+            known = state.followers.get(key) if state is not None else None
+            if known is not None and (known.source, known.interval) == (source, interval):
+                return
+        self.forget(key)
+        with self._lock:
+            followers = self._states.setdefault(repository, _State()).followers
+            # Another App may follow the very same: its answer serves both, and nobody needs to be asked.
+            same = next((other.answer for other in followers.values() if other.source == source), None)
+            followers[key] = _Follower(source, interval, same)
+            self._places[key] = repository
+        if same is None:
+            self._queue.add(repository)
+
+    def forget(self, key: AppKey) -> None:
+        """The App follows nothing any more; a repository that nobody follows is asked no more."""
+        with self._lock:
+            repository = self._places.pop(key, None)
+            if repository is None:
+                return
+            followers = self._states[repository].followers
+            del followers[key]
+            if not followers:
+                del self._states[repository]
+                self._queue.drop(repository)
+
+    def ask_now(self, key: AppKey) -> None:
+        """Do not wait for the interval, not even where the same credentials were refused."""
+        with self._lock:
+            repository = self._places.get(key)
+            if repository is not None:
+                self._states[repository].refused = False
+        if repository is not None:
+            self._queue.add(repository)
+
+    def answer(self, key: AppKey) -> Answer | None:
+        """The last answer for the App; None where there was none yet."""
+        with self._lock:
+            repository = self._places.get(key)
+            return self._states[repository].followers[key].answer if repository is not None else None
+
+    def credentials(self, key: AppKey) -> Credentials | None:
+        """What opened the App's repository when it was asked last."""
+        with self._lock:
+            repository = self._places.get(key)
+            return self._states[repository].credentials if repository is not None else None
+
+    def start(self, on_answer: Callable[[AppKey, bool], None]) -> None:
+        """Begin to ask, in threads that end after `close`.
+
+        `on_answer` is told of each answer: the App, and whether the answer is another one than before.
+        """
+        self._on_answer = on_answer
+        for number in range(_THREADS):
+            threading.Thread(target=self._work, name=f"poll-{number}", daemon=True).start()
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._queue.close()
+
+    def _work(self) -> None:
+        while (taken := self._queue.take()) is not None:
+            repository = taken[0]
+            try:
+                pause = self._poll(repository)
+            finally:
+                self._queue.done(repository)
+            if pause is not None:
+                self._queue.add_after(repository, pause)
+
+    def _poll(self, repository: Repository) -> float | None:
+        """Ask once; the seconds until it is to be asked again, None where nobody follows it any more."""
+        with self._lock:
+            state = self._states.get(repository)
+            if state is None:
+                return None
+            sources = tuple(dict.fromkeys(follower.source for follower in state.followers.values()))
+            interval = min(follower.interval for follower in state.followers.values())
+        asked = time.monotonic()
+        answers: Mapping[GitSource, str | TrimtabError]
+        failure: TrimtabError | None = None
+        credentials: Credentials | None = None
+        try:
+            credentials = self._load(repository)
+            if self._useless(state, credentials, sources, interval, asked):
+                return _PEEK
+            answers = self._asker.resolve_all(sources, credentials)
+        except TrimtabError as error:
+            failure = error
+            answers = dict.fromkeys(sources, error)
+        except Exception as defect:  # noqa: BLE001 - one repository must not take the polls of the others with it
+            failure = TrimtabError(f"a defect in trimtab: {type(defect).__name__}: {defect}", hint="please report it")
+            answers = dict.fromkeys(sources, failure)
+        self._on_poll(repository, failure, self._tell(state, answers, asked))
+        with self._lock:
+            state.credentials = credentials or state.credentials
+            state.asked = asked
+            state.refused = failure is not None and not failure.temporary
+            state.failures = state.failures + 1 if failure is not None and failure.temporary else 0
+            pause = interval
+            if state.failures:
+                pause = min(interval, _FIRST_PAUSE * 2.0 ** (state.failures - 1))
+            elif state.refused:
+                pause = min(interval, _PEEK)
+        return pause * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
+
+    def _useless(
+        self, state: _State, credentials: Credentials, sources: Sequence[GitSource], interval: float, now: float
+    ) -> bool:
+        """Whether to ask with the same credentials that were refused, before the interval is over, is of no use."""
+        with self._lock:
+            same = state.refused and state.credentials == credentials and now - state.asked < interval
+            answered = {follower.source for follower in state.followers.values() if follower.answer is not None}
+            return same and answered.issuperset(sources)
+
+    def _tell(self, state: _State, answers: Mapping[GitSource, str | TrimtabError], asked: float) -> bool:
+        """Pass the answers on; tells whether any of them is another one than before."""
+        told: list[tuple[AppKey, bool]] = []
+        with self._lock:
+            for key, follower in state.followers.items():
+                said = answers.get(follower.source)
+                if said is None:  # it came while the question was under way; its own is queued
+                    continue
+                before = follower.answer
+                if isinstance(said, TrimtabError):
+                    commit, failures = (before.commit, before.failures) if before else ("", 0)
+                    follower.answer = Answer(asked, commit, said, failures + 1)
+                else:
+                    follower.answer = Answer(asked, said)
+                told.append((key, follower.answer.differs(before)))
+        for key, other in told:
+            self._on_answer(key, other)
+        return any(other for _, other in told)

@@ -1,0 +1,196 @@
+"""One turn of one App: what its resource, its source and its dependencies say now, and so what is to be done."""
+
+import threading
+from collections.abc import Callable
+
+from pipeline.app import App, GitSource, app_of_resource, parse_duration
+from pipeline.cluster import objects
+from pipeline.cluster.errors import ApiError
+from pipeline.control import report, syncing
+from pipeline.control import status as said
+from pipeline.control.depends import Dependencies
+from pipeline.control.memory import Memories, Memory, Turn
+from pipeline.control.polls import Repository
+from pipeline.control.removal import Removal
+from pipeline.control.resource import (
+    APPS,
+    CONTROLLER_MANAGER,
+    FINALIZER,
+    REJECTED_ANNOTATION,
+    ROLLBACK_ANNOTATION,
+    AppKey,
+)
+from pipeline.control.shared import Shared
+from pipeline.control.wanted import wanted_commit
+from pipeline.errors import InputError, LeaseLostError, SourceError, TrimtabError
+from pipeline.location import transport_of
+
+#: The longest pause, in seconds, after a failure of the controller's own doing beside a sync.
+_LONGEST_PAUSE = 60.0
+
+
+class Reconciler:
+    """Runs turns: any number at a time, but one an App. `wake` asks for a turn of another App."""
+
+    def __init__(self, shared: Shared, removal: Removal, wake: Callable[[AppKey], None]) -> None:
+        self._shared = shared
+        self._removal = removal
+        self._wake = wake
+        self._memories = Memories()
+        self._dependencies = Dependencies(shared.apps, self._memories, shared.polls.answer)
+
+    def changed(self, key: AppKey) -> None:
+        """The resource is not as it was: a turn under way that has become wrong ends, and dependents look again."""
+        self._dependencies.learn(key)
+        self._end_if_outdated(key)
+        for other in self._dependencies.dependents(key):
+            self._wake(other)
+
+    def answered(self, key: AppKey) -> bool:
+        """The repository was asked. Tells whether somebody waits for just that."""
+        self._end_if_outdated(key)
+        memory = self._memories.get(key)
+        return memory is not None and memory.waits_for_answer
+
+    def stop_all(self) -> None:
+        """End every turn that runs."""
+        self._memories.stop_all()
+
+    def turn(self, key: AppKey) -> float | None:
+        """One turn; the seconds until the next, None where only a change can bring one.
+
+        Raises LeaseLostError, and whatever is a defect.
+        """
+        shared = self._shared
+        resource = shared.apps.get(*key)
+        if resource is None:
+            shared.polls.forget(key)
+            shared.metrics.forget_app(*key)
+            self._memories.forget(key)
+            return None
+        memory = self._memories.of(key, resource)
+        stop = memory.stop = threading.Event()
+        memory.generation = resource["metadata"]["generation"]
+        ready = memory.ready
+        try:
+            pause = self._turn(Turn(key, resource, memory, stop))
+        except LeaseLostError:
+            raise
+        except TrimtabError as error:  # a status or a finalizer that could not be written
+            shared.log.warning("turn failed", app="/".join(key), reason=error.reason, error=str(error))
+            shared.metrics.failed(error.reason)
+            pause = syncing.backoff(memory, _LONGEST_PAUSE)
+        finally:
+            memory.stop, memory.commit = None, ""
+            if memory.ready != ready:
+                for other in self._dependencies.dependents(key):
+                    self._wake(other)
+        return pause
+
+    def _turn(self, turn: Turn) -> float | None:
+        shared, memory = self._shared, turn.memory
+        app, wrong = _read(turn)
+        if "deletionTimestamp" in turn.resource["metadata"]:
+            shared.polls.forget(turn.key)
+            return self._removal.turn(turn, app)
+        if app is None or app.spec.source is None:
+            shared.polls.forget(turn.key)
+            assert wrong is not None  # noqa: S101 - there is an App, or what is wrong with it
+            report.write(shared, turn, said.after_error(memory.status, wrong, turn.moment))
+            return None
+        shared.metrics.app_suspended(*turn.key, suspended=app.spec.suspend)
+        if app.spec.suspend:
+            shared.polls.forget(turn.key)
+            report.write(shared, turn, said.suspended(memory.status, turn.moment, name=app.name))
+            return None
+        try:
+            repository = self._repository(app, app.spec.source.git)
+        except SourceError as error:
+            shared.polls.forget(turn.key)
+            report.write(shared, turn, said.source_lost(memory.status, error, turn.moment))
+            return None
+        return self._follow(turn, app, repository, app.spec.source.git)
+
+    def _follow(self, turn: Turn, app: App, repository: Repository, git: GitSource) -> float | None:
+        """Find out which commit is wanted, and whether it may be synced now."""
+        shared, memory = self._shared, turn.memory
+        interval = parse_duration(app.spec.interval, what="spec.interval")
+        shared.polls.follow(turn.key, repository, git, interval)
+        if memory.heard(turn.moment.request):
+            shared.polls.ask_now(turn.key)
+        answer = shared.polls.answer(turn.key)
+        if answer is None or (turn.moment.request and answer.asked < memory.asked[1]):
+            return None  # the answer brings the next turn
+        commit, rollback = wanted_commit(answer, turn.annotations)
+        if rollback is None and REJECTED_ANNOTATION in turn.annotations and answer.commit:
+            # Git has moved on past what was rejected.
+            self._patch(turn, {"annotations": {ROLLBACK_ANNOTATION: None, REJECTED_ANNOTATION: None}})
+        if not commit:
+            if answer.lost and answer.error is not None:
+                report.write(shared, turn, said.source_lost(memory.status, answer.error, turn.moment))
+            return None
+        blocked = self._dependencies.blocked(turn.key)
+        if blocked is not None:
+            memory.ready = None
+            report.write(shared, turn, said.blocked(memory.status, *blocked, turn.moment))
+            return interval
+        finalizers = turn.resource["metadata"].get("finalizers") or []
+        if FINALIZER not in finalizers and not self._patch(turn, {"finalizers": [*finalizers, FINALIZER]}):
+            return 0.0
+        memory.commit = commit
+        if self._outdated(turn.key, memory):
+            return 0.0
+        return syncing.run(shared, turn, app, git, answer, (commit, rollback), interval)
+
+    def _repository(self, app: App, git: GitSource) -> Repository:
+        """Where the App's source is asked, and by whose key. Raises SourceError for what an App may not do."""
+        transport = transport_of(git.url)
+        if transport == "file" and not (self._shared.file_urls or git.url == self._shared.flags_url):
+            raise SourceError(
+                f"the URL {git.url} is a path on the controller's own machine, which an App may not read",
+                hint="use https or ssh",
+            )
+        secret, namespace = app.spec.source.secret_ref if app.spec.source else None, app.metadata.namespace
+        if secret is not None:
+            return Repository(git.url, (namespace, secret.name))
+        if transport == "ssh" and namespace != self._shared.own_namespace:
+            raise SourceError(
+                f"App {app} names no Secret with an SSH key, and the controller's own deploy key serves only Apps "
+                f"of namespace {self._shared.own_namespace}",
+                hint="create a Secret with the key, and name it in spec.source.secretRef",
+            )
+        return Repository(git.url)
+
+    def _end_if_outdated(self, key: AppKey) -> None:
+        memory = self._memories.get(key)
+        if memory is not None and memory.stop is not None and self._outdated(key, memory):
+            memory.stop.set()
+
+    def _outdated(self, key: AppKey, memory: Memory) -> bool:
+        """Whether the turn under way is no longer what is wanted."""
+        resource = self._shared.apps.get(*key)
+        if resource is None or resource["metadata"]["generation"] != memory.generation:
+            return True
+        if not memory.commit:
+            return False
+        commit, _ = wanted_commit(self._shared.polls.answer(key), resource["metadata"].get("annotations") or {})
+        return bool(commit) and commit != memory.commit
+
+    def _patch(self, turn: Turn, metadata: dict[str, object]) -> bool:
+        """Change the App's metadata as it was read. False: it is another by now, and its next turn is to come."""
+        version = turn.resource["metadata"]["resourceVersion"]
+        patch = {"metadata": {**metadata, "resourceVersion": version}}
+        try:
+            objects.merge_patch(self._shared.connection, APPS, *turn.key, patch, manager=CONTROLLER_MANAGER)
+        except ApiError as error:
+            if error.status not in (404, 409):
+                raise
+            return False
+        return True
+
+
+def _read(turn: Turn) -> tuple[App | None, InputError | None]:
+    try:
+        return app_of_resource(turn.resource), None
+    except InputError as error:
+        return None, error

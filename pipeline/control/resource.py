@@ -1,0 +1,74 @@
+"""The App as an object of the API server: where it is, what is written on it, and the few requests for that."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pipeline.cluster import objects
+from pipeline.cluster.connection import Connection
+from pipeline.cluster.discovery import Resource
+from pipeline.cluster.errors import ApiError
+from pipeline.errors import InputError
+
+#: Namespace and name of an App.
+AppKey = tuple[str, str]
+
+_Answer = TypeVar("_Answer")
+
+_VERBS = frozenset({"get", "list", "watch", "create", "update", "patch", "delete"})
+APPS = Resource("trimtab.dev", "v1alpha1", "App", "apps", namespaced=True, verbs=_VERBS)
+CRDS = Resource(
+    "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions",
+    namespaced=False, verbs=_VERBS,
+)  # fmt: skip
+CRD_NAME = "apps.trimtab.dev"
+#: Who writes the status and the finalizer.
+CONTROLLER_MANAGER = "trimtab-controller"
+#: Who writes what a person asks for on the command line.
+CLI_MANAGER = "trimtab-cli"
+#: Who writes the App of `trimtab run --git-url`.
+FLAGS_MANAGER = "trimtab-flags"
+
+#: On every App that is served: it goes when its objects are pruned or released.
+FINALIZER = "trimtab.dev/finalizer"
+#: Any new value asks for a sync at once; the status answers with the same value.
+SYNC_ANNOTATION = "trimtab.dev/sync-requested"
+#: The digest of the held prune that a person approved.
+APPROVED_ANNOTATION = "trimtab.dev/approved"
+#: A rollback: the commit to keep, and the one that is not taken again. Both, or none.
+ROLLBACK_ANNOTATION = "trimtab.dev/rollback-to"
+REJECTED_ANNOTATION = "trimtab.dev/rollback-rejected"
+
+
+def get_app(connection: Connection, namespace: str, name: str) -> dict[str, Any] | None:
+    """The App resource; None where there is none of that name. Raises InputError where there is no such kind."""
+    return _installed(lambda: objects.get(connection, APPS, namespace, name))
+
+
+def list_apps(connection: Connection, namespace: str | None) -> list[dict[str, Any]]:
+    """All App resources of a namespace, or of all for None. Raises InputError where there is no such kind."""
+    return _installed(lambda: objects.list_objects(connection, APPS, namespace)[0])
+
+
+def annotate(
+    connection: Connection, namespace: str, name: str, annotations: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """Set annotations (None takes one off) and return the App."""
+    patch = {"metadata": {"annotations": dict(annotations)}}
+    return objects.merge_patch(connection, APPS, namespace, name, patch, manager=CLI_MANAGER)
+
+
+def crd_missing() -> InputError:
+    """The error where the cluster does not know Apps."""
+    return InputError(
+        f"the cluster knows no Apps: the CustomResourceDefinition {CRD_NAME} is missing",
+        hint="install Trimtab: kubectl apply -f deploy, or trimtab install --apply",
+    )
+
+
+def _installed(request: Callable[[], _Answer]) -> _Answer:
+    try:
+        return request()
+    except ApiError as error:
+        if error.kind_missing:
+            raise crd_missing() from error
+        raise

@@ -1,0 +1,65 @@
+"""What the tests of commands share: App resources on the control plane, and a terminal."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import harness
+import pytest
+from played import Apps
+
+from pipeline.cluster import objects
+from pipeline.cluster.connection import Connection
+from pipeline.control.resource import APPS, CRD_NAME
+from pipeline.install.schema import crd
+
+
+@pytest.fixture
+def connection(control_plane: harness.ControlPlane) -> Iterator[Connection]:
+    with Connection.open(kubeconfig=control_plane.kubeconfig) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def apps_are_known(control_plane: harness.ControlPlane) -> None:
+    """The CustomResourceDefinition is installed."""
+    control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input=json.dumps(crd()))
+    control_plane.kubectl("wait", "--for=condition=Established", f"crd/{CRD_NAME}", "--timeout=60s")
+
+
+@pytest.fixture
+def apps(
+    connection: Connection, apps_are_known: None, namespace: str, control_plane: harness.ControlPlane
+) -> Iterator[Apps]:
+    made = Apps(connection, namespace, control_plane)
+    yield made
+    for item in objects.list_objects(connection, APPS, namespace)[0]:
+        made.free(item["metadata"]["name"])
+
+
+@pytest.fixture
+def on_terminal(control_plane: harness.ControlPlane) -> Callable[..., harness.Result]:
+    """Runs the command line with a terminal as standard input and error, on which `answer` is typed."""
+
+    def run(*args: str, answer: str) -> harness.Result:
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline", *args],
+            env={**control_plane.env, "TERM": "dumb"}, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        os.close(theirs)
+        os.write(ours, f"{answer}\n".encode())
+        out, _ = process.communicate(timeout=120)
+        shown = b""
+        try:
+            while block := os.read(ours, 4096):
+                shown += block
+        except OSError:  # all was read, and nobody holds the other end
+            pass
+        os.close(ours)
+        return harness.Result(process.returncode, out, shown.decode())
+
+    return run
