@@ -99,9 +99,10 @@ def _resolve(
     app: App, rendered: Rendered, session: Session
 ) -> tuple[ManifestSet, dict[ObjectId, Resource], tuple[Change, ...], tuple[str, ...]]:
     crds = [manifest.data for manifest in rendered.manifests if manifest.id.kind == "CustomResourceDefinition"]
-    resolved = resolve(rendered.manifests, session.discovery.with_crds(crds), app.spec.target.namespace)
+    discovery = session.discovery
+    resolved = resolve(rendered.manifests, discovery.with_crds(crds), app.spec.target.namespace)
     # A long-lived process may not have seen a CRD that came since.
-    if resolved[2] and session.renew_discovery():
+    if resolved[2] and session.renew_discovery(discovery):
         resolved = resolve(rendered.manifests, session.discovery.with_crds(crds), app.spec.target.namespace)
     return resolved
 

@@ -52,6 +52,12 @@ def control_plane(
         yield plane
 
 
+@pytest.fixture(scope="session")
+def apps_are_known(control_plane: harness.ControlPlane) -> None:
+    """The CustomResourceDefinition of Apps is installed."""
+    harness.install_crd(control_plane)
+
+
 @pytest.fixture
 def namespace(control_plane: harness.ControlPlane) -> Iterator[str]:
     """A new namespace on the control plane."""

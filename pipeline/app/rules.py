@@ -4,7 +4,7 @@ import re
 
 from pipeline.app.model import App, GitSource
 from pipeline.errors import InputError
-from pipeline.location import check_commit, check_ref, normal_path, transport_of
+from pipeline.location import check_commit, check_range, check_ref, normal_path, transport_of
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -53,3 +53,5 @@ def check_source(git: GitSource) -> None:
         check_commit(git.commit)
     elif git.branch or git.tag:
         check_ref(given[0], git.branch or git.tag)
+    elif git.semver:
+        check_range(git.semver)

@@ -14,7 +14,7 @@ from pipeline.cli.apps import app_named, find, missing
 from pipeline.cli.delete import show_begun, show_end
 from pipeline.cli.follow import Patience, until_gone
 from pipeline.cli.outcome import ask_and_show
-from pipeline.cli.output import Format, asks, emit, out, warn
+from pipeline.cli.output import Format, asks, confirmed, emit, out, warn
 from pipeline.cluster.session import Session
 from pipeline.control.resource import APPROVED_ANNOTATION, annotate
 from pipeline.errors import InputError
@@ -97,7 +97,7 @@ def _agreed(ids: Sequence[str], count: int, output: Format, *, yes: bool) -> boo
             out().print(f"{'prune':<10} {text}", markup=False)
         if count > len(ids):
             out().print(f"… and {count - len(ids)} more", markup=False)
-    if not yes and asks(output) and not typer.confirm(f"Prune these {count} objects?", err=True):
+    if not yes and asks(output) and not confirmed(f"Prune these {count} objects?"):
         warn("nothing was approved")
         return False
     return True

@@ -57,10 +57,11 @@ def app_named(name: str, namespace: str) -> App:
 def missing(connection: Connection, app: App, *, inventory: str = "") -> InputError:
     """The error for an App that is not there: names those that are, and the namespaces that have one of that name.
 
-    `inventory` is the namespace of the inventories where an App may be known by its inventory alone.
+    `inventory` is the namespace of the inventories where an App may be known by its inventory alone; else a cluster
+    that knows no Apps is an InputError that is raised.
     """
     namespace = app.metadata.namespace
-    here = _lenient(connection, namespace)
+    here = _listed(connection, namespace, needed=not inventory)
     message = f"there is no App {app}"
     if inventory:
         message += f", neither a resource nor an inventory in namespace {inventory}"
@@ -68,8 +69,8 @@ def missing(connection: Connection, app: App, *, inventory: str = "") -> InputEr
         message += f"; namespace {namespace} has {_names(here)}"
     elif not _exists(connection, namespace):
         message += f": there is no namespace {namespace}"
-    elsewhere = [item for item in _lenient(connection, None) if item["metadata"]["name"] == app.name]
-    places = ", ".join(sorted(item["metadata"]["namespace"] for item in elsewhere)[:_NAMES_MAX])
+    everywhere = (item["metadata"] for item in _listed(connection, None, needed=False))
+    places = ", ".join(sorted(meta["namespace"] for meta in everywhere if meta["name"] == app.name)[:_NAMES_MAX])
     hint = f"an App {app.name} is in namespace {places}: choose with -n" if places else "trimtab status -A lists all"
     if inventory and not places:
         hint += "; --inventory-namespace looks elsewhere"
@@ -98,11 +99,15 @@ def _exists(connection: Connection, namespace: str) -> bool:
         return True
 
 
-def _lenient(connection: Connection, namespace: str | None) -> list[dict[str, Any]]:
-    """The Apps, for a message: none where they may not be listed, or are not known."""
+def _listed(connection: Connection, namespace: str | None, *, needed: bool) -> list[dict[str, Any]]:
+    """The Apps, for a message: none where they may not be listed. `needed`: raise where the cluster knows no Apps."""
     try:
         return list_apps(connection, namespace)
-    except (ApiError, InputError):
+    except ApiError:
+        return []
+    except InputError:
+        if needed:
+            raise
         return []
 
 

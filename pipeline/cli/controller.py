@@ -10,15 +10,14 @@ from pipeline.app.status import status_of
 from pipeline.cli.output import Shown, err, since
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
-from pipeline.cluster.discovery import Resource
 from pipeline.cluster.errors import ApiError
+from pipeline.cluster.lease import LEASES
 from pipeline.errors import TrimtabError
 from pipeline.inventory.store import Store
 
 LEASE_NAME = "trimtab"
 #: What the inventory says of its outcome while a sync is under way (and after one that was killed).
 _AT_WORK = "a sync was cut short"
-_LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", namespaced=True, verbs=frozenset({"get"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ class Leadership:
 
     def _read(self) -> Leader | None:
         for namespace in self._namespaces:
-            lease = objects.get(self._connection, _LEASES, namespace, LEASE_NAME)
+            lease = objects.get(self._connection, LEASES, namespace, LEASE_NAME)
             if lease is not None:
                 spec = lease.get("spec") or {}
                 return Leader(

@@ -13,7 +13,7 @@ from pipeline.cli.appdata import exit_code_of, ready_of
 from pipeline.cli.apps import app_named, find, full_name, missing
 from pipeline.cli.follow import Patience, until_gone
 from pipeline.cli.outcome import show_held, show_problems
-from pipeline.cli.output import Format, Shown, asks, emit, out, show_result, warn
+from pipeline.cli.output import Format, Shown, asks, confirmed, emit, out, show_result, warn
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.session import Session
@@ -129,7 +129,7 @@ def _agreed(left: Mapping[str, Any], output: Format) -> bool:
     if not asks(output):
         return False
     show_held(left)
-    return typer.confirm("Delete them now?", err=True)
+    return confirmed("Delete them now?")
 
 
 def _without_resource(session: Session, app: App, namespace: str, output: Format, *, release: bool, yes: bool) -> int:

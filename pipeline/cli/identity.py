@@ -6,7 +6,7 @@ import typer
 
 from pipeline.app import DEFAULT_NAMESPACE
 from pipeline.cli import options as opt
-from pipeline.cli.output import Format, asks, emit, out, warn
+from pipeline.cli.output import Format, asks, confirmed, emit, out, warn
 from pipeline.control.identity import DEPLOY_KEY_SECRET, public_identity, replace_identity
 from pipeline.errors import InputError
 from pipeline.source.sshkey import KINDS, fingerprint
@@ -43,7 +43,7 @@ def identity(
     secret = f"{namespace}/{k8s_secret_name}"
     if regenerate:
         question = f"Replace the key in Secret {secret}? Every repository that knows the old one must get the new one."
-        if not yes and asks(output) and not typer.confirm(question, err=True):
+        if not yes and asks(output) and not confirmed(question):
             warn("the key stays")
             return 1
         replace_identity(connection, namespace, k8s_secret_name, ssh_key_type)

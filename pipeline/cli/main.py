@@ -9,7 +9,7 @@ from typer.exceptions import TyperException
 
 from pipeline.cli import (
     apply, approve, delete, diff, doctor, events, history, identity, install, render, resume, rollback, status,
-    suspend, sync, version,
+    suspend, sync, uninstall, version,
 )  # fmt: skip
 from pipeline.cli import run as run_command
 from pipeline.cli.output import error_text, warn
@@ -31,7 +31,7 @@ def program() -> typer.Typer:
     )  # fmt: skip
     commands = (
         render, diff, apply, run_command, sync, status, history, events, suspend, resume, rollback, approve, delete,
-        identity, install, doctor, version,
+        identity, install, uninstall, doctor, version,
     )  # fmt: skip
     for module in commands:
         module.register(app)

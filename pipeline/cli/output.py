@@ -66,6 +66,13 @@ def asks(form: Format) -> bool:
     return form is Format.TABLE and sys.stdin.isatty() and sys.stderr.isatty()
 
 
+def confirmed(question: str) -> bool:
+    """Ask on standard error, so that standard output keeps to data. Everything but a yes is a no."""
+    sys.stderr.write(f"{question} [y/N]: ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def emit(data: Any, form: Format) -> None:
     """Data as JSON or YAML on standard output."""
     text = dump(data) if form is Format.YAML else json.dumps(data, indent=2, ensure_ascii=False) + "\n"

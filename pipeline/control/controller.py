@@ -171,28 +171,35 @@ class Controller:
         """What a leader does first; in a thread of its own, because meanwhile the Lease must be renewed."""
         connection = self._connection.fenced(fence)
         while not self._ended.is_set():
+            trouble: TrimtabError | None = None
             try:
-                fence()
-                if self._leaving.look():
+                if self._in_step() and not self._leaving.look():
+                    self._write_flags_app(connection)
+                    self._start_term(connection, fence)
+                if self._term is not None or self._leaving.left:
                     return
-                self._write_flags_app(connection)
-                if all(informer.in_step for informer in self._informers):
-                    break
                 trouble = next((each.last_error for each in self._informers if each.last_error is not None), None)
             except LeaseLostError:
                 return
             except TrimtabError as error:
                 trouble = error
             if trouble is not None and str(trouble) != self._trouble:
-                self._trouble = str(trouble)
                 self._log.error("cannot begin", reason=trouble.reason, error=str(trouble))
+            self._trouble = str(trouble or "")
             self._ended.wait(_PAUSE if trouble is not None else _GLANCE)
-        self._trouble = ""
+
+    def _in_step(self) -> bool:
+        return all(informer.in_step for informer in self._informers)
+
+    def _start_term(self, connection: Connection, fence: Callable[[], None]) -> None:
         with self._term_lock:
-            if self._lease.held() and not self._ended.is_set():
-                self._log.info("leading", identity=self._lease.identity, version=__version__)
-                self._term = Term(self._shared(connection), workers=self._settings.limits.workers)
-                self._term.start()
+            fence()
+            if self._ended.is_set():
+                return
+            self._trouble = ""
+            self._log.info("leading", holder=self._lease.identity, version=__version__)
+            self._term = Term(self._shared(connection), workers=self._settings.limits.workers)
+            self._term.start()
 
     def _shared(self, connection: Connection) -> Shared:
         settings = self._settings

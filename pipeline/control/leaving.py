@@ -18,6 +18,7 @@ from pipeline.cluster.discovery import Resource
 from pipeline.cluster.informer import Informer
 from pipeline.control.farewell import drop_inventories, release_all
 from pipeline.control.own import (
+    ACCOUNTS,
     DEPLOYMENTS,
     KINDS,
     OWN_FINALIZER,
@@ -64,7 +65,9 @@ class Leaving:
         self._noticed = threading.Event()
         self._account = ("", "")
         self._lock = threading.Lock()
-        self.done = False
+        #: Whether all Apps were released, and whether our own account was let go: then nothing may be asked any more.
+        self.left = False
+        self._gone = False
 
     def begin(self, ended: threading.Event, stop: threading.Event) -> None:
         """Hold what is our own, and watch it, in threads that end with `ended`; sets `stop` once it has left.
@@ -94,13 +97,15 @@ class Leaving:
         Raises ApiError and ClusterUnreachableError where nothing can be told.
         """
         with self._lock:
+            if self._gone:
+                return True
             going = [name for kind, name in self._vital() if terminating(self._connection, kind, name)]
-            if going and not self.done:
+            if going and not self.left:
                 self._leave(" and ".join(going))
-            self.done = self.done or bool(going)
-            whole = terminating(self._connection, NAMESPACES, self._home.namespace)
-            self._let_go(whole=whole or (stopping and self._uninstalled()))
-            return self.done
+            self.left = self.left or bool(going)
+            self._gone = self._home.namespace in going or (stopping and self._uninstalled())
+            self._let_go(whole=self._gone)
+            return self.left
 
     def _vital(self) -> list[tuple[Resource, str]]:
         namespaces = dict.fromkeys((self._home.namespace, self._home.inventory))
@@ -157,6 +162,8 @@ class Leaving:
         if not self._account[0]:
             return
         own = find_own(self._connection, self._account)
+        # Without the account nothing can be let go any more: with it everything goes.
+        whole = whole or any(item.kind is ACCOUNTS and item.going for item in own)
         for text in let_go(self._connection, [item for item in own if whole or item.going]):
             self._log.error("finalizer stays", error=text)
 

@@ -195,6 +195,7 @@ class Polls:
             if self._useless(state, credentials, sources, interval, asked):
                 return _PEEK
             answers = self._asker.resolve_all(sources, credentials)
+            failure = _all_failed(answers)
         except TrimtabError as error:
             failure = error
             answers = dict.fromkeys(sources, error)
@@ -241,3 +242,9 @@ class Polls:
         for key, other in told:
             self._on_answer(key, other)
         return any(other for _, other in told)
+
+
+def _all_failed(answers: Mapping[GitSource, str | TrimtabError]) -> TrimtabError | None:
+    """The error of the repository as a whole: one of those where nothing could be told."""
+    errors = [said for said in answers.values() if isinstance(said, TrimtabError)]
+    return errors[0] if errors and len(errors) == len(answers) else None

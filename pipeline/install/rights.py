@@ -37,7 +37,7 @@ def _everywhere(options: InstallOptions) -> list[dict[str, Any]]:
         _rule(APPS.group, APPS.plural, *_READ, "update", "patch"),
         _rule(APPS.group, f"{APPS.plural}/status", "get", "update", "patch"),
         _rule(APPS.group, f"{APPS.plural}/finalizers", "update"),
-        _rule("", "events", "create", "patch"),
+        _rule("", "events", "get", "create", "patch"),
         _rule("", "namespaces", *_READ, "create"),
         _rule("apiextensions.k8s.io", "customresourcedefinitions", *_READ),
         # Its finalizer on its own roles: without them it could not let Apps go when it is deleted.
@@ -54,6 +54,8 @@ def _at_home() -> list[dict[str, Any]]:
         _rule("coordination.k8s.io", "leases", *_READ, *_WRITE, "delete"),
         _rule("", "secrets", *_READ, *_WRITE),
         _rule("", "configmaps", *_READ, *_WRITE, "delete"),
+        # Whether it is being removed as a whole: then its Deployment is deleted too.
+        _rule("apps", "deployments", "list"),
         _rule("", "serviceaccounts", "get", "list", "patch"),
         _rule(_RBAC, ("roles", "rolebindings"), "get", "list", "patch"),
     ]

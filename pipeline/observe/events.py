@@ -12,7 +12,7 @@ from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.discovery import Resource
 from pipeline.cluster.errors import ApiError
-from pipeline.errors import TrimtabError
+from pipeline.errors import LeaseLostError, TrimtabError
 from pipeline.observe.logs import logger
 
 _EVENTS = Resource(
@@ -70,7 +70,7 @@ class Events:
         try:
             self._write(body)
         except TrimtabError as error:
-            if not _leaving(error):
+            if not _moot(error):
                 self._complain(error, body["metadata"]["namespace"])
 
     def _event(self, involved: Mapping[str, Any], kind: str, reason: str, message: str) -> dict[str, Any]:
@@ -171,11 +171,11 @@ def _cut(message: str) -> str:
     return data[: _MESSAGE_MAX - len("…".encode())].decode(errors="ignore") + "…"
 
 
-def _leaving(error: TrimtabError) -> bool:
-    """The namespace is being deleted, or is gone: nobody will look for an Event there."""
-    return isinstance(error, ApiError) and (
-        error.namespace_missing or any(cause.reason == "NamespaceTerminating" for cause in error.causes)
-    )
+def _moot(error: TrimtabError) -> bool:
+    """Whoever leads now tells it, or its namespace is on its way out, and nobody looks for an Event there."""
+    if isinstance(error, ApiError):
+        return error.namespace_missing or any(cause.reason == "NamespaceTerminating" for cause in error.causes)
+    return isinstance(error, LeaseLostError)
 
 
 def _now() -> datetime:

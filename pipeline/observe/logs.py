@@ -58,14 +58,15 @@ def logger() -> Logger:
     return log
 
 
-def configure(*, json_lines: bool, level: str, stream: TextIO = sys.stderr) -> None:
-    """Set the log up for this process: `level` is one of LEVELS, and what is below it is not written.
+def configure(*, json_lines: bool, level: str, stream: TextIO | None = None) -> None:
+    """Set the log up for this process, on standard error if `stream` does not say otherwise.
 
-    Libraries that log are heard from WARNING on, whatever the level, because below that they show requests. Raises
-    InputError for an unknown level.
+    `level` is one of LEVELS; what is below it is not written. Libraries that log are heard from WARNING on, whatever
+    the level, because below that they show requests. Raises InputError for an unknown level.
     """
     if level not in LEVELS:
         raise InputError(f"the log level {level!r} is not known", hint=f"choose one of {', '.join(LEVELS)}")
+    stream = stream or sys.stderr
     end: list[structlog.typing.Processor]
     if json_lines:
         # Tracebacks as text: the structured form has the values of all variables in it.

@@ -200,6 +200,11 @@ _CAUSES = (
         "RepositoryNotFound",
     ),
     _Cause(r"refused|connect|unreachable|no route|reset|timed out|timeout|too slow", _REACH),
+    _Cause(
+        r"fatal alert|alert handshake",
+        "the server ended the TLS connection; if it asks for a certificate of ours: give tls.crt and tls.key in the "
+        "Secret",
+    ),
     _Cause(r"early eof|hung up|closed|terminated|handshake|error: (429|5\d\d)", _REACH),
 )  # fmt: skip
 _UNKNOWN = _Cause("", "try `git ls-remote` with this URL by hand")

@@ -93,7 +93,7 @@ class Mirrors:
                     asked.append(source)
         if asked:
             answers |= self._ask(asked, credentials)
-        return answers
+        return {source: answers[source] for source in sources}
 
     @contextmanager
     def checked_out(self, source: GitSource, commit: str, credentials: Credentials | None = None) -> Iterator[Checkout]:

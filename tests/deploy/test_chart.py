@@ -192,3 +192,24 @@ def test_trimtab_applies_its_own_chart(
         trimtab("delete", release, "--inventory-namespace", namespace, "--yes")
     assert control_plane.kubectl("get", "crd", "apps.trimtab.dev", "-o", "name").strip()
     assert not control_plane.kubectl("get", "clusterrole", release, "--ignore-not-found").strip()
+
+
+def test_trimtab_takes_over_what_install_applied(
+    control_plane: ControlPlane, namespace: str, trimtab: Callable[..., Result]
+) -> None:
+    """The way from a first installation to one that follows its own repository."""
+    release = f"t{namespace.removeprefix('test-')}"
+    flags = ("--name", release, "--inventory-namespace", namespace)
+    try:
+        installed = trimtab("install", "--apply", "--namespace", namespace, "--instance", release, "--replicas", "0")
+        assert installed.code == 0, installed.err
+        result = trimtab("apply", CHART, "--namespace", namespace, *flags, "--set", "crds.install=false", "--no-wait")
+        assert result.code == 0, result.out + result.err
+    finally:
+        trimtab("delete", release, "--inventory-namespace", namespace, "--yes")
+        for kind, name in (
+            ("clusterrole", release),
+            ("clusterrolebinding", release),
+            ("clusterrolebinding", f"{release}-cluster-admin"),
+        ):
+            control_plane.kubectl("delete", kind, name, "--ignore-not-found")

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pathspec
 import pytest
-from harness import REPOSITORY
+from harness import LOCAL, REPOSITORY
+
+from pipeline import __version__
 
 DOCKERFILE = REPOSITORY / "deploy" / "Dockerfile"
 IGNORED = REPOSITORY / "deploy" / "Dockerfile.dockerignore"
@@ -65,32 +66,30 @@ def stages(arguments: dict[str, str]) -> list[Stage]:
 
 
 def test_what_is_copied_exists_and_is_not_ignored(stages: list[Stage]) -> None:
-    # The last pattern that fits decides, as in a .gitignore; and so does one that fits a folder above.
-    ignored = pathspec.GitIgnoreSpec.from_lines(IGNORED.read_text().replace("\n!", "\n!/").splitlines())
-    for stage in stages:
-        for source in (path for origin, paths, _ in stage.copies() if not origin for path in paths):
-            place = REPOSITORY / source
-            assert place.exists(), source
-            files = [place] if place.is_file() else [file for file in place.rglob("*.*") if "__pycache__" not in str(file)]
-            assert [str(f) for f in files if _left_out(str(f.relative_to(REPOSITORY)))] == []
-    assert ignored.match_file(".git/config")
-    assert _left_out(".git/config")
-    assert _left_out("tests/conftest.py")
-    assert _left_out("deploy/local/controlplane.py")
-    assert _left_out("pipeline/__pycache__/x.pyc")
+    for source in (path for stage in stages for origin, paths, _ in stage.copies() if not origin for path in paths):
+        place = REPOSITORY / source
+        assert place.exists(), source
+        files = [place] if place.is_file() else [file for file in place.rglob("*") if file.suffix in {".py", ".mod"}]
+        assert files
+        assert [file for file in files if left_out(str(file.relative_to(REPOSITORY)))] == []
 
 
-def _left_out(path: str) -> bool:
-    """As Docker reads a .dockerignore: the last line that fits the path or a folder above it decides."""
-    left_out = False
+@pytest.mark.parametrize(
+    "path",
+    [".git/config", "tests/conftest.py", "deploy/local/plane.py", "pipeline/cli/__pycache__/x.pyc", ".venv/bin/pip"],
+)
+def test_what_is_not_copied_is_not_sent_to_the_builder(path: str) -> None:
+    assert left_out(path)
+
+
+def left_out(path: str) -> bool:
+    """As Docker reads a .dockerignore: the last line that fits the path, or a folder above it, decides."""
+    answer = False
     for line in IGNORED.read_text().splitlines():
-        pattern = line.removeprefix("!")
-        if not line or line.startswith("#"):
-            continue
-        expression = "/".join("(.*/)?" if part == "**" else re.escape(part).replace(r"\*", "[^/]*") for part in pattern.split("/"))
-        if re.match(expression.replace("(.*/)?/", "(.*/)?") + "(/|$)", path):
-            left_out = not line.startswith("!")
-    return left_out
+        pattern = re.escape(line.removeprefix("!")).replace(r"\*\*/", "(.*/)?").replace(r"\*", "[^/]*")
+        if line and not line.startswith("#") and re.match(f"{pattern}(/|$)", path):
+            answer = not line.startswith("!")
+    return answer
 
 
 def test_each_stage_is_used_and_the_last_has_no_compiler(stages: list[Stage]) -> None:
@@ -106,14 +105,16 @@ def test_each_stage_is_used_and_the_last_has_no_compiler(stages: list[Stage]) ->
 
 def test_go_is_as_new_as_the_tools_want(arguments: dict[str, str]) -> None:
     for tool in ("helm", "kustomize"):
-        wanted = re.search(r"^go (\d+\.\d+)", (REPOSITORY / f"deploy/local/tools/{tool}/go.mod").read_text(), re.MULTILINE)
+        wanted = re.search(
+            r"^go (\d+\.\d+)", (REPOSITORY / f"deploy/local/tools/{tool}/go.mod").read_text(), re.MULTILINE
+        )
         assert wanted is not None
-        assert _version(arguments["GO"]) >= _version(wanted[1])
+        assert version(arguments["GO"]) >= version(wanted[1])
 
 
 def test_python_is_one_that_trimtab_runs_with(arguments: dict[str, str]) -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    assert _version(arguments["PYTHON"]) >= _version(project["requires-python"].removeprefix(">="))
+    assert version(arguments["PYTHON"]) >= version(project["requires-python"].removeprefix(">="))
 
 
 def test_helm_and_kustomize_are_built_as_for_the_tests(stages: list[Stage], tmp_path: Path) -> None:
@@ -121,34 +122,31 @@ def test_helm_and_kustomize_are_built_as_for_the_tests(stages: list[Stage], tmp_
     pins, tools = stages[0], stages[1]
     for _, sources, destination in pins.copies():
         for source in sources:
-            _copy(REPOSITORY / source, tmp_path, destination)
+            copy(REPOSITORY / source, tmp_path, destination)
     for command in pins.all("RUN"):
-        subprocess.run(["sh", "-ec", _with_this_python(command)], cwd=tmp_path, check=True)
-    go = tmp_path / "bin" / "go"
-    go.parent.mkdir()
-    go.write_text('#!/bin/sh\nprintf "%s\\n" "$(basename "$PWD")" "$@"\n')
+        subprocess.run(["sh", "-ec", with_this_python(command)], cwd=tmp_path, check=True)
+    go = tmp_path / "go"
+    go.write_text('#!/bin/sh\nbasename "$PWD"\nprintf "%s\\n" "$@"\n')
     go.chmod(0o755)
-    sys.path.insert(0, str(REPOSITORY / "deploy" / "local"))
-    try:
-        from pins import TOOLS
-    finally:
-        sys.path.pop(0)
-    for command in tools.all("RUN"):
-        done = subprocess.run(
-            ["sh", "-ec", command], cwd=tmp_path, env={"PATH": f"{go.parent}:{os.environ['PATH']}"},
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        folder, *call = done.stdout.splitlines()
-        tool = TOOLS[folder]
-        assert call == ["build", "-ldflags", tool.stamp, "-o", f"/tools/{folder}", tool.package]
-    assert len(tools.all("RUN")) == 2
+    (build,) = tools.all("RUN")
+    called = subprocess.run(
+        ["sh", "-ec", build], cwd=tmp_path, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    wanted = (
+        "from pins import TOOLS\n"
+        "for tool in (TOOLS['helm'], TOOLS['kustomize']):\n"
+        "    print(tool.module, 'build', '-ldflags', tool.stamp, '-o', f'/tools/{tool.name}', tool.package, sep='\\n')"
+    )
+    pinned = subprocess.run([sys.executable, "-c", wanted], cwd=LOCAL, capture_output=True, text=True, check=True)
+    assert called.stdout == pinned.stdout
 
 
 def test_the_dependencies_are_those_of_the_project(stages: list[Stage], tmp_path: Path) -> None:
     (wheels,) = (stage for stage in stages if stage.name == "wheels")
     shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
     listing = wheels.all("RUN")[0].partition("&&")[0]
-    subprocess.run(["sh", "-ec", _with_this_python(listing)], cwd=tmp_path, check=True)
+    subprocess.run(["sh", "-ec", with_this_python(listing)], cwd=tmp_path, check=True)
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     assert (tmp_path / "requirements.txt").read_text().splitlines() == project["dependencies"]
 
@@ -164,33 +162,83 @@ def test_the_user_is_the_deployments_and_has_a_name_for_ssh(stages: list[Stage])
 
 @dataclass
 class Image:
-    """What the last stage copies, laid out below a folder that nobody may write to."""
+    """What the last stage copies, laid out below a folder that is read-only for whoever runs it."""
 
     root: Path
     env: dict[str, str]
-    as_user: list[str]
 
     def run(self, *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-        command = [*self.as_user, self.root / "usr/local/bin/trimtab", *arguments]
+        """The image's entry point, as somebody without any privilege: root, too, cannot write what is read-only."""
+        drop = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+        command = [*drop, self.root / "usr/local/bin/trimtab", *arguments]
         return subprocess.run(command, cwd=cwd, env=self.env, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
 def image(stages: list[Stage], tools: Path, tmp_path: Path) -> Iterator[Image]:
-    root, last = tmp_path / "image", stages[-1]
+    root, home, last = tmp_path / "image", tmp_path / "tmp", stages[-1]
+    home.mkdir()
     for origin, sources, destination in last.copies():
         for source in sources:
-            place = tools if origin == "tools" else REPOSITORY / source
-            _copy(place, root, destination, only=("helm", "kustomize") if origin else ())
-    (root / "usr/local/bin/trimtab").chmod(0o755)  # --chmod of its COPY
-    (root / "usr/local/bin/python").symlink_to(sys.executable)
-    subprocess.run(["chmod", "-R", "a-w,a+rX", root], check=True)
-    tmp = tmp_path / "tmp"
-    tmp.mkdir()
-    for folder in (tmp, *tmp_path.parents):
-        if folder.owner() == tmp.owner() and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o555 | (0o1777 if folder == tmp else 0))
-    own = {**last.env, "PYTHONPATH": str(root / "app"), "HOME": str(tmp), "TMPDIR": str(tmp)}
-    as_user = ["setpriv", "--reuid=65532", "--regid=65532", "--clear-groups"] if os.geteuid() == 0 else []
-    yield Image(root, {**own, "PATH": f"{root}/usr/local/bin:/usr/bin:/bin"}, as_user)
+            if not origin:
+                copy(REPOSITORY / source, root, destination)
+    programs = root / "usr/local/bin"
+    for name in ("helm", "kustomize"):
+        (programs / name).symlink_to(tools / name)
+    # This Python, with the packages that it has, in place of the base image's with the wheels.
+    (programs / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    for program in ("python", "trimtab"):
+        (programs / program).chmod(0o755)
+    subprocess.run(["chmod", "-R", "a-w", root], check=True)
+    own = {"PATH": f"{programs}:/usr/bin:/bin", "HOME": str(home), "TMPDIR": str(home)}
+    yield Image(root, {**last.env, **own, "PYTHONPATH": f"{root}{last.env['PYTHONPATH']}"})
     subprocess.run(["chmod", "-R", "u+w", root], check=True)
+
+
+def test_the_command_runs_from_the_layout_alone(image: Image, tmp_path: Path) -> None:
+    result = image.run("version", "-o", "json", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["trimtab"] == __version__
+    assert "not installed" not in result.stdout
+    code = "import pipeline, renderers; print(pipeline.__file__, renderers.__file__)"
+    where = subprocess.run(
+        ["python", "-P", "-c", code], env=image.env, capture_output=True, text=True, check=True
+    ).stdout
+    assert [Path(file).parent.parent for file in where.split()] == [image.root / "app"] * 2
+
+
+@pytest.mark.parametrize("example", ["plain", "kustomize/overlays/prod", "helm"])
+def test_each_renderer_works_from_a_read_only_layout(image: Image, tmp_path: Path, example: str) -> None:
+    folder = tmp_path / "work" / "examples"
+    shutil.copytree(REPOSITORY / "examples", folder)
+    result = image.run("render", folder / example, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "kind: Deployment" in result.stdout
+    assert list(image.root.rglob("__pycache__")) == []
+
+
+def test_a_folder_of_the_same_name_where_it_is_called_is_not_run(image: Image, tmp_path: Path) -> None:
+    trap = tmp_path / "repository" / "pipeline"
+    trap.mkdir(parents=True)
+    (trap / "__init__.py").write_text("raise SystemExit('the repository was run')")
+    result = image.run("version", cwd=trap.parent)
+    assert result.returncode == 0, result.stderr
+
+
+def copy(source: Path, root: Path, destination: str) -> None:
+    """One COPY: a file goes into a folder whose name ends with a slash, of a folder what is in it."""
+    target = root / destination.lstrip("/")
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    else:
+        target = target / source.name if destination.endswith("/") else target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def with_this_python(command: str) -> str:
+    return command.replace("python ", f"{shlex.quote(sys.executable)} ", 1)
+
+
+def version(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(".")))

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from harness import REPOSITORY, ControlPlane, Result
 
 from pipeline import __version__
+from pipeline.cli.main import program
 from pipeline.install.objects import install_objects
 from pipeline.install.options import InstallOptions
 from pipeline.install.schema import crd
@@ -101,6 +103,18 @@ def test_every_option_becomes_an_argument_of_run() -> None:
     ]  # fmt: skip
 
 
+def test_every_argument_is_a_flag_of_run() -> None:
+    options = InstallOptions(
+        git_url="https://example.com/x", git_branch="main", git_path="deploy", git_poll_interval="1m", name="shop",
+        watch_namespaces=("a",), watch_all=True,
+    )  # fmt: skip
+    (deployment,) = (item for item in install_objects(options) if item["kind"] == "Deployment")
+    command, *arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    run = typer.main.get_command(program()).commands[command]  # type: ignore[attr-defined]
+    flags = {flag for parameter in run.params for flag in parameter.opts}
+    assert [argument for argument in arguments if argument.partition("=")[0] not in flags] == []
+
+
 def test_the_pod_keeps_to_the_restricted_standard(control_plane: ControlPlane, namespace: str) -> None:
     control_plane.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
     (deployment,) = (item for item in install_objects(InstallOptions()) if item["kind"] == "Deployment")
@@ -118,6 +132,8 @@ NEEDED = (
     "create secrets -n HOME",
     "delete configmaps -n HOME",
     "create events -n default",
+    "get events -n default",
+    "list deployments.apps -n HOME",
     "create namespaces",
     "watch customresourcedefinitions",
     "patch clusterrolebindings/INSTANCE",
@@ -157,12 +173,16 @@ def test_the_account_may_do_what_the_controller_needs_and_no_more_without_cluste
             "--watch-namespace", watched, "--replicas", "0",
         )  # fmt: skip
         assert result.code == 0, result.err
+        who = f"--as=system:serviceaccount:{namespace}:{instance}"
         answers = {}
         for question in (*NEEDED, *TOO_MUCH):
             words = question.replace("HOME", namespace).replace("INSTANCE", instance).replace("WATCHED", watched)
-            who = f"--as=system:serviceaccount:{namespace}:{instance}"
             answers[question] = control_plane.kubectl("auth", "can-i", who, *words.split(), check=False).strip()
         assert answers == dict.fromkeys(NEEDED, "yes") | dict.fromkeys(TOO_MUCH, "no")
+        for own in ("clusterrole", "clusterrolebinding", "role", "rolebinding", "serviceaccount"):
+            for finalizers in (["trimtab.dev/controller"], []):
+                patch = json.dumps({"metadata": {"finalizers": finalizers}})
+                control_plane.kubectl("patch", own, instance, "-n", namespace, who, "--type=merge", "-p", patch)
     finally:
         for kind in ("clusterrole", "clusterrolebinding"):
             control_plane.kubectl("delete", kind, instance, "--ignore-not-found")

@@ -2,12 +2,13 @@
 
 import json
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from control import Apps, Controller, Repository
 
 
 def config_map(name: str, **data: str) -> dict[str, Any]:
@@ -105,6 +106,33 @@ def folder(tmp_path: Path) -> Folder:
 def app(trimtab: Callable[..., Any], control_plane: Any, namespace: str, folder: Folder) -> Deployed:
     """An App named `shop`, with its inventory in the test's own namespace."""
     return Deployed(trimtab, control_plane.kubectl, folder, "shop", namespace)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "git")
+
+
+@pytest.fixture
+def apps(control_plane: Any, apps_are_known: None, namespace: str) -> Iterator[Apps]:
+    """The App resources of the test's own namespace."""
+    made = Apps(control_plane, namespace)
+    yield made
+    made.free()
+
+
+@pytest.fixture
+def start(control_plane: Any, apps: Apps, tmp_path: Path) -> Iterator[Callable[..., Controller]]:
+    """Starts controllers of the test's own namespace; they end with the test, and before its Apps are freed."""
+    started: list[Controller] = []
+
+    def begin(*flags: str, **rest: Any) -> Controller:
+        started.append(Controller(control_plane, apps.namespace, tmp_path, "--allow-file-urls", *flags, **rest))
+        return started[-1]
+
+    yield begin
+    for controller in started:
+        controller.kill()
 
 
 @pytest.fixture

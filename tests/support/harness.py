@@ -10,6 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.control.resource import CRD_NAME
+from pipeline.install.schema import crd
+
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 LOCAL = REPOSITORY / "deploy" / "local"
 
@@ -56,6 +59,12 @@ class ControlPlane:
         if check and done.returncode != 0:
             raise AssertionError(f"kubectl {' '.join(args)}: exit code {done.returncode}\n{done.stderr}")
         return done.stdout
+
+
+def install_crd(plane: ControlPlane) -> None:
+    """Install the CustomResourceDefinition of Apps, and wait until it is served."""
+    plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input=json.dumps(crd()))
+    plane.kubectl("wait", "--for=condition=Established", f"crd/{CRD_NAME}", "--timeout=60s")
 
 
 def find_tools() -> Path:

@@ -110,7 +110,7 @@ class Apps:
             try:
                 until(when)
                 act()
-            except BaseException as failure:
+            except BaseException as failure:  # noqa: BLE001 - told below, in the test's own thread
                 failures.append(failure)
 
         thread = threading.Thread(target=run)

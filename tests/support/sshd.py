@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,7 +28,7 @@ path=${SSH_ORIGINAL_COMMAND#*\'}
 path=${path%\'}
 case /$path/ in */../*) refuse "Repository not found." ;; esac
 [ -d "$1/$path" ] || refuse "Repository not found."
-[ $verb = upload-pack ] || [ "$2" = write ] || refuse "The key you are authenticating with has been marked as read only."
+[ $verb = upload-pack ] || [ "$2" = write ] || refuse "The key has been marked as read only."
 exec git $verb "$1/$path"
 """
 
@@ -166,10 +167,8 @@ LogLevel VERBOSE
 
     def _stop(self) -> None:
         if self._process is not None:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             self._process.wait()
             self._process = None
 

@@ -1,10 +1,12 @@
 """What the tests of commands share: App resources on the control plane, and a terminal."""
 
+import contextlib
 import json
 import os
 import pty
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import harness
@@ -52,14 +54,19 @@ def on_terminal(control_plane: harness.ControlPlane) -> Callable[..., harness.Re
         )  # fmt: skip
         os.close(theirs)
         os.write(ours, f"{answer}\n".encode())
+        shown: list[bytes] = []
+        reader = threading.Thread(target=_read_all, args=(ours, shown))
+        reader.start()
         out, _ = process.communicate(timeout=120)
-        shown = b""
-        try:
-            while block := os.read(ours, 4096):
-                shown += block
-        except OSError:  # all was read, and nobody holds the other end
-            pass
+        reader.join()
         os.close(ours)
-        return harness.Result(process.returncode, out, shown.decode())
+        return harness.Result(process.returncode, out, b"".join(shown).decode())
 
     return run
+
+
+def _read_all(terminal: int, shown: list[bytes]) -> None:
+    """What is printed on a terminal, until nobody holds its other end."""
+    with contextlib.suppress(OSError):
+        while block := os.read(terminal, 4096):
+            shown.append(block)

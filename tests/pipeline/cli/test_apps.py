@@ -61,9 +61,7 @@ def test_a_cluster_that_knows_no_apps_is_told_how_to(trimtab: Trimtab, control_p
             assert "trimtab install" in result.err
 
 
-def test_who_may_not_list_apps_is_told_which_right_is_missing(
-    trimtab: Trimtab, apps: Apps, tmp_path: Path
-) -> None:
+def test_who_may_not_list_apps_is_told_which_right_is_missing(trimtab: Trimtab, apps: Apps, tmp_path: Path) -> None:
     forbidden = {
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 403, "reason": "Forbidden",
         "message": 'apps.trimtab.dev is forbidden: User "eve" cannot list resource "apps" in API group "trimtab.dev" '

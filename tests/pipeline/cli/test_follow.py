@@ -6,8 +6,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from played import Apps, lease, said
 
-from pipeline.cli import follow
+from pipeline.app import App, Metadata
+from pipeline.cli import controller, follow
+from pipeline.cli.controller import Work
 from pipeline.cli.follow import NoAnswerError, Patience, ask, until_answered
+from pipeline.cli.output import Shown
+from pipeline.cluster.errors import ApiError
+from pipeline.inventory.record import Outcome, Record
+from pipeline.inventory.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -70,9 +76,9 @@ def test_a_lease_that_is_renewed_is_alive_whatever_time_its_holder_has(
     asked = ask(apps.connection, apps.make())
 
     def renew() -> None:
-        for seconds in range(1, 60):
-            if "still" in capsys.readouterr().err:
-                break
+        seconds = 0
+        while "note: no answer yet" not in capsys.readouterr().err:
+            seconds += 1
             _put(apps, lease(renewed=_ago(days=1, seconds=-seconds)))
         apps.say(said(lastHandledSync=apps.annotations()[follow.SYNC_ANNOTATION]))
 
@@ -83,9 +89,6 @@ def test_a_lease_that_is_renewed_is_alive_whatever_time_its_holder_has(
 def test_one_that_may_not_see_the_lease_goes_on_waiting(
     apps: Apps, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.cli import controller
-    from pipeline.cluster.errors import ApiError
-
     real = controller.objects.get
 
     def refuse(connection, resource, namespace, name):  # type: ignore[no-untyped-def]
@@ -97,3 +100,21 @@ def test_one_that_may_not_see_the_lease_goes_on_waiting(
     asked = ask(apps.connection, apps.make())
     with pytest.raises(NoAnswerError, match="whether a controller runs may not be seen: leases is forbidden"):
         until_answered(apps.connection, asked, _patience(apps, 1))
+
+
+def test_a_terminal_is_told_which_commit_is_being_synced(apps: Apps, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The controller writes the inventory before it acts, and says there that it is not done."""
+    monkeypatch.setenv("FORCE_COLOR", "1")  # what makes a terminal of standard error
+    resource = apps.make()
+    resource["status"] = {"inventory": f"{apps.namespace}/head"}
+    steps: list[str] = []
+    monkeypatch.setattr(Shown, "step", lambda _, name: steps.append(name))
+    work = Work(apps.connection, resource, Shown(), quiet=False)
+    work.look()
+    assert steps == ["waiting for the controller"]
+    app = App(Metadata("shop", apps.namespace))
+    store = Store(apps.connection, apps.namespace)
+    under_way = Outcome(message="a sync was cut short")
+    store.save(app, store.load(app), Record(str(app), "owner", "cluster", commit="c" * 40, outcome=under_way))
+    work.look()
+    assert steps[1:] == ["syncing cccccccccccc"]

@@ -105,9 +105,7 @@ def test_an_app_that_is_suspended_or_deleted_meanwhile_is_told(trimtab: Trimtab,
     assert (result.code, "deleted meanwhile" in result.err) == (2, True)
 
 
-def test_a_watch_that_the_server_ends_is_taken_up_again(
-    trimtab: Trimtab, apps: Apps, tmp_path: Path
-) -> None:
+def test_a_watch_that_the_server_ends_is_taken_up_again(trimtab: Trimtab, apps: Apps, tmp_path: Path) -> None:
     apps.make()
     expired = json.dumps({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 410})
     struck = []
@@ -128,7 +126,7 @@ def test_a_watch_that_the_server_ends_is_taken_up_again(
 
 
 @pytest.mark.parametrize("flags", [["--timeout", "soon"], ["."], ["deploy/shop"], ["UPPER"]])
-def test_bad_input_is_told_before_anything_is_asked(trimtab: Trimtab, flags: list[str]) -> None:
+def test_bad_input_is_told_before_anything_is_asked(trimtab: Trimtab, control_plane: Any, flags: list[str]) -> None:
     result = trimtab("sync", *flags)
     assert result.code == 2
     assert result.err.startswith("error: ")

@@ -73,7 +73,7 @@ def test_a_traceback_has_no_values_of_variables(*, json_lines: bool) -> None:
     configure(json_lines=json_lines, level="info", stream=stream)
     hidden = "hush" + "hush"
     try:
-        raise RuntimeError("oops")
+        _fail(hidden)
     except RuntimeError:
         logger().exception("a defect")
     assert "RuntimeError: oops" in stream.getvalue()
@@ -109,10 +109,10 @@ def test_an_exception_of_a_library_is_told() -> None:
     stream = io.StringIO()
     configure(json_lines=True, level="info", stream=stream)
     try:
-        raise OSError("broken")
-    except OSError:
-        logging.getLogger("lib").exception("oops")
-    assert "OSError: broken" in json.loads(stream.getvalue())["exception"]
+        _fail("hush")
+    except RuntimeError:
+        logging.getLogger("lib").exception("it broke")
+    assert "RuntimeError: oops" in json.loads(stream.getvalue())["exception"]
 
 
 def test_a_terminal_is_coloured_and_a_file_is_not() -> None:
@@ -130,3 +130,8 @@ def test_text_from_a_repository_does_not_steer_a_terminal() -> None:
     logger().info("a\x1b[2Jb", path="c\x1b]0;d\x07\r")
     assert not {"\x1b", "\x07", "\r"} & set(stream.getvalue())
     assert "a\\x1b[2Jb" in stream.getvalue()
+
+
+def _fail(hidden: str) -> None:
+    assert hidden
+    raise RuntimeError("oops")

@@ -1,9 +1,14 @@
 """Keys and tokens reach git and ssh, nobody else, and no place where they could be read."""
 
 import os
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from githttp import TOKEN, USER, Authority, GitHttp, basic
@@ -173,7 +178,7 @@ exec sh -c "$a"
     return told
 
 
-def test_a_key_is_the_only_one_that_ssh_offers(origin, ssh: Path, mirrors: Mirrors, tmp_path: Path) -> None:
+def test_a_key_is_the_only_one_that_ssh_offers(origin: Any, ssh: Path, mirrors: Mirrors, tmp_path: Path) -> None:
     credentials = Credentials(ssh_key=_KEY, known_hosts="example.com ssh-ed25519 AAAA\n")
     source = GitSource(f"git@example.com:{origin.bare}", branch="main")
     with mirrors.checked_out(source, mirrors.resolve(source, credentials), credentials) as checkout:
@@ -192,7 +197,7 @@ def test_a_key_is_the_only_one_that_ssh_offers(origin, ssh: Path, mirrors: Mirro
 
 @pytest.mark.parametrize("works", [True, False])
 def test_no_key_is_left_when_the_call_has_ended(
-    origin, ssh: Path, mirrors: Mirrors, cache: Path, tmp_path: Path, *, works: bool
+    origin: Any, ssh: Path, mirrors: Mirrors, cache: Path, tmp_path: Path, *, works: bool
 ) -> None:
     source = GitSource(f"git@example.com:{origin.bare if works else '/nowhere'}")
     try:
@@ -208,7 +213,7 @@ def test_no_key_is_left_when_the_call_has_ended(
 
 
 def test_the_key_lies_in_memory_where_there_is_some(
-    origin, ssh: Path, mirrors: Mirrors, cache: Path, monkeypatch: pytest.MonkeyPatch
+    origin: Any, ssh: Path, mirrors: Mirrors, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = GitSource(f"git@example.com:{origin.bare}")
     mirrors.resolve(source, Credentials(ssh_key=_KEY))
@@ -217,6 +222,47 @@ def test_the_key_lies_in_memory_where_there_is_some(
     first, second = (line for line in ssh.read_text().splitlines() if line.endswith("/identity"))
     assert first.startswith("/dev/shm/")
     assert second.startswith(str(cache))
+
+
+_DIE = """
+import sys
+from pathlib import Path
+from pipeline.app import GitSource
+from pipeline.source.credentials import Credentials
+from pipeline.source.mirror import Mirrors
+Mirrors(Path(sys.argv[1])).resolve(GitSource("git@example.com:x"), Credentials(ssh_key=sys.stdin.read()))
+"""
+
+
+def test_the_key_of_a_process_that_was_killed_is_removed_by_the_next(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "ssh").write_text(
+        '#!/bin/sh\nfor a in "$@"; do case $a in */identity) key=$a ;; esac; done\n'
+        f'echo "$$ $key" > {tmp_path}/new && mv {tmp_path}/new {tmp_path}/told\nexec sleep 1000\n'
+    )
+    (tools / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    process = subprocess.Popen(
+        [sys.executable, "-c", _DIE, cache], stdin=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]
+    )
+    assert process.stdin is not None
+    with process.stdin as stdin:
+        stdin.write(_KEY)
+    while not (tmp_path / "told").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    pid, key = (tmp_path / "told").read_text().split()
+    try:
+        assert Path(key).exists()
+        Mirrors(cache)
+        assert not Path(key).parent.parent.exists()
+    finally:
+        os.kill(int(pid), signal.SIGKILL)
 
 
 def test_no_token_is_in_any_argv_nor_left_in_a_file(
@@ -252,7 +298,7 @@ def _argvs() -> list[bytes]:
     return found
 
 
-def test_without_a_key_ssh_does_as_for_the_person(origin, ssh: Path, mirrors: Mirrors) -> None:
+def test_without_a_key_ssh_does_as_for_the_person(origin: Any, ssh: Path, mirrors: Mirrors) -> None:
     mirrors.resolve(GitSource(f"ssh://git@example.com:2222{origin.bare}"))
     told = ssh.read_text().splitlines()
     assert not {"-i", "-F", "IdentitiesOnly=yes"} & set(told)
@@ -260,7 +306,7 @@ def test_without_a_key_ssh_does_as_for_the_person(origin, ssh: Path, mirrors: Mi
     assert told[told.index("-p") + 1] == "2222"
 
 
-def test_other_credentials_have_a_mirror_of_their_own(origin, ssh: Path, mirrors: Mirrors) -> None:
+def test_other_credentials_have_a_mirror_of_their_own(origin: Any, ssh: Path, mirrors: Mirrors) -> None:
     source = GitSource(f"git@example.com:{origin.bare}")
     mine, yours = Credentials(ssh_key=_KEY), Credentials(ssh_key=_OTHER_KEY)
     commit = mirrors.resolve(source, mine)

@@ -168,20 +168,20 @@ _ENDS = "fatal: Could not read from remote repository.\n\nPlease make sure you h
         ("remote: Repository not found.\nfatal: repository 'https://me:s3cret@h/x/' not found\n",
          "Repository not found.", "credentials", "RepositoryNotFound"),
         ("ERROR: Repository not found.\n" + _ENDS, "Repository not found.", "credentials", "RepositoryNotFound"),
-        ("remote: Support for password authentication was removed on August 13, 2021.\nremote: Please see …\n"
-         "fatal: Authentication failed for 'https://me:s3cret@h/x/'\n",
+        (("remote: Support for password authentication was removed on August 13, 2021.\nremote: Please see …\n"
+         "fatal: Authentication failed for 'https://me:s3cret@h/x/'\n"),
          "Support for password authentication was removed", "put a token", "AuthenticationFailed"),
-        ("remote: Invalid username or token. Password authentication is not supported for Git operations.\n"
-         "fatal: Authentication failed for 'https://me:s3cret@h/x/'\n",
+        (("remote: Invalid username or token. Password authentication is not supported for Git operations.\n"
+         "fatal: Authentication failed for 'https://me:s3cret@h/x/'\n"),
          "Invalid username or token", "put a token", "AuthenticationFailed"),
         ("ERROR: The 'o' organization has enabled or enforced SAML SSO.\n" + _ENDS,
          "SAML SSO", "single sign-on", "AuthenticationFailed"),
         # GitLab
-        ("remote: The project you were looking for could not be found or you don't have permission to view it.\n"
-         "fatal: repository 'https://h/x/' not found\n",
+        (("remote: The project you were looking for could not be found or you don't have permission to view it.\n"
+         "fatal: repository 'https://h/x/' not found\n"),
          "The project you were looking for could not be found", "credentials", "RepositoryNotFound"),
-        ("remote: HTTP Basic: Access denied. If a password was provided for Git authentication, …\n"
-         "fatal: Authentication failed for 'https://me:s3cret@h/x/'\n",
+        (("remote: HTTP Basic: Access denied. If a password was provided for Git authentication, …\n"
+         "fatal: Authentication failed for 'https://me:s3cret@h/x/'\n"),
          "HTTP Basic: Access denied.", "token", "AuthenticationFailed"),
         ("remote: This deploy key is not allowed to read this project.\n" + _ENDS,
          "This deploy key is not allowed", "token", "AuthenticationFailed"),

@@ -75,11 +75,11 @@ def test_each_missing_ref_has_its_own_error(origin: Any, mirrors: Mirrors) -> No
     assert good == here
     assert all(isinstance(error, SourceError) for error in bad)
     assert [(error.reason, str(error).split("\n  → ")[1]) for error in bad if isinstance(error, TrimtabError)] == [
-        ("SourceInvalid", "write the branch as git shows it"),
-        ("SourceInvalid", "write it as npm does: ~1.4, ^1, 1.x or >=1.2.0 <2.0.0"),
         ("RefNotFound", "there are: main"),
         ("RefNotFound", "there are: other, v1.0.0"),
         ("RefNotFound", "the highest are: v1.0.0"),
+        ("SourceInvalid", "write the branch as git shows it"),
+        ("SourceInvalid", "write it as npm does: ~1.4, ^1, 1.x or >=1.2.0 <2.0.0"),
     ]
 
 

@@ -14,9 +14,8 @@ def _keygen(*arguments: str | Path) -> str:
 
 
 @pytest.mark.parametrize("kind", sshkey.KINDS)
-@pytest.mark.parametrize("comment", ["trimtab@cluster", "ä" * 10])
-def test_a_new_key_is_what_ssh_keygen_reads(tmp_path: Path, kind: str, comment: str) -> None:
-    file = tmp_path / "key"
+def test_a_new_key_is_what_ssh_keygen_reads(tmp_path: Path, kind: str) -> None:
+    file, comment = tmp_path / "key", "trimtab@clüster"
     private = sshkey.generate(kind, comment=comment)
     file.write_bytes(private)
     file.chmod(0o600)

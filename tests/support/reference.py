@@ -1,0 +1,137 @@
+"""The reference of the App's fields, made from the definition that the API server has (docs/app.md)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pipeline.install.schema import app_schema
+
+HEAD = """# The App
+
+An App is one thing to keep in sync: a source, how to render it, where it goes. It is a resource (`kubectl apply`), or a
+YAML file of the same shape for `trimtab apply`, `diff` and `render` (`-f app.yaml`; flags win over it, and a folder
+beside `-f` takes the place of its source). These are all fields there are, made from the definition in
+`deploy/10-crd.yaml` (`pytest tests/test_docs.py --update-docs`); `kubectl explain app.spec` shows the same. An unknown
+field is an error.
+"""
+
+EXAMPLE = """
+## A whole one
+
+What stands here is the default, but for `name`, `url`, `secretRef`, `render`, `adopt.from` and `dependsOn`.
+
+```yaml
+apiVersion: trimtab.dev/v1alpha1
+kind: App
+metadata:
+  name: shop                    # a DNS label; the inventory is kept under it
+  namespace: trimtab-system     # the App's own namespace, not where its objects go
+  labels: {}                    # for people
+  annotations: {}
+spec:
+  source:
+    git:
+      url: git@example.com:team/shop.git       # https, ssh (user@host:path) or file; no credentials in it
+      branch: ""                # one of branch, tag, semver and commit; none: the repository's default branch
+      tag: ""
+      semver: ""                # the highest tag in a range: ~1.4
+      commit: ""                # a full commit id
+      path: .                   # the folder in the repository
+    secretRef:
+      name: shop-git            # a Secret beside the App; left out: the controller's deploy key
+  render:                       # left out: the folder's files decide. One of helm, kustomize and yaml:
+    - helm:
+        releaseName: shop       # default: the App's name
+        valueFiles: [values-prod.yaml]         # relative to the chart
+        values: {replicas: 3}
+        set: [image.tag=1.14.2]
+        setString: ["build=007"]
+        includeCRDs: true
+    # - kustomize: {enableHelm: false}
+    # - yaml: {recursive: true}
+  target:
+    namespace: default          # of objects that name none; Helm's release namespace
+    createNamespace: false
+  interval: 5m                  # how often `trimtab run` looks (there: --git-poll-interval)
+  prune:
+    enabled: true
+    after: healthy              # or applied: before the wait for health
+    adopted: false              # true: objects that existed before the App are deleted too when they leave git
+    allowEmpty: false           # true: the whole App may come to nothing
+    guard:                      # a prune of more than 50 % and of at least 10 objects waits for approval
+      percent: 50
+      atLeast: 10
+  wait:
+    enabled: true
+    timeout: 5m
+  conflicts: take               # fields that somebody else set: take, yield or fail
+  adopt:
+    from: [helm]                # helm, argocd, flux, kapp, kluctl: whose objects may be taken over
+  dependsOn:
+    - name: database            # an App that must be ready first
+      namespace: trimtab-system # default: this App's own
+  deletionPolicy: prune         # or release: its objects live on when the App is deleted
+  suspend: false                # true: nothing is done until it is false again
+```
+"""
+
+
+def app_reference() -> str:
+    """The whole of docs/app.md."""
+    schema = app_schema()
+    spec, status = (schema["properties"][part] for part in ("spec", "status"))
+    fields = [f"| `{path}` | {_type(field)} | {given} | {_text(field)} |" for path, field, given in _fields(spec)]
+    said = [f"| `{path}` | {_type(field)} | {_text(field)} |" for path, field, _ in _fields(status)]
+    rules = [f"| `{field}` | {message} |" for field, message in [*_rules(schema, ""), *_rules(spec, "spec")]]
+    return "".join(
+        [
+            HEAD,
+            _table("Spec", "", ("field", "type", "default", ""), fields),
+            _table("What is refused", "What the API server says of a value that breaks a rule:", ("field", ""), rules),
+            _table(
+                "Status", "What the controller says of the App; nobody else writes here.", ("field", "type", ""), said
+            ),
+            EXAMPLE,
+        ]
+    )
+
+
+def _table(title: str, text: str, columns: tuple[str, ...], rows: list[str]) -> str:
+    head = f"| {' | '.join(columns)} |".replace("|  |", "| |")
+    lines = [head, f"|{' --- |' * len(columns)}", *rows]
+    return "\n".join(["", f"## {title}", "", *([text, ""] if text else []), *lines, ""])
+
+
+def _fields(schema: Any, above: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Every field below: its place, its schema, and its default."""
+    required = schema.get("required") or ()
+    for name, field in (schema.get("properties") or {}).items():
+        value = field.get("default", "")
+        default = f"`{str(value).lower() if isinstance(value, bool) else value}`" if value != "" else ""
+        yield above + name, field, "**required**" if name in required else default
+        yield from _fields(field.get("items", field), f"{above}{name}{'[]' if 'items' in field else ''}.")
+
+
+def _type(field: Any) -> str:
+    if "enum" in field:
+        return " or ".join(f"`{value}`" for value in field["enum"])
+    if "items" in field:
+        return f"list: {_type(field['items'])}"
+    if "additionalProperties" in field:
+        return f"map: {_type(field['additionalProperties'])}"
+    return {"string": "text", "integer": "number", "boolean": "true or false", "object": "object"}[field["type"]]
+
+
+def _text(field: Any) -> str:
+    most = f" At most {field['maxItems']}." if "maxItems" in field else ""
+    return (field["description"] + most).replace("|", "\\|")
+
+
+def _rules(schema: Any, place: str) -> Iterator[tuple[str, str]]:
+    """The messages of all rules at and below a place, each with the field that it speaks of."""
+    for rule in schema.get("x-kubernetes-validations") or ():
+        yield (place + rule.get("fieldPath", "")).removeprefix("."), rule["message"]
+    if place:
+        for name, field in (schema.get("properties") or {}).items():
+            yield from _rules(field, f"{place}.{name}")
+        if "items" in schema:
+            yield from _rules(schema["items"], f"{place}[]")
