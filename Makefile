@@ -42,7 +42,7 @@ test: install tools ## Run the tests (ARGS="-k word" is handed to pytest)
 
 .PHONY: demo
 demo: install tools ## Show the main job on a control plane (KEEP=1 leaves it running)
-	@$(BIN)/python $(LOCAL)/controlplane.py run $(if $(KEEP),--keep) -- \
+	@$(BIN)/python $(LOCAL)/controlplane.py run -- \
 		$(BIN)/python examples/demo/demo.py $(if $(KEEP),--keep)
 
 .PHONY: down

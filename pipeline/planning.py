@@ -69,10 +69,12 @@ def make_plan(app: App, rendered: Rendered, session: Session, store: Store, wish
     opened = open_inventory(session, store, app, {kind for kind in wanted if "list" in kind.verbs})
     record = opened.record
     if not rendered.manifests and record.entries and not app.spec.prune.allow_empty:
-        raise InputError(
+        error = InputError(
             f"App {app} renders to nothing, and {len(record.entries)} objects of it live: nothing was changed",
             hint="if that is meant, use --allow-empty (prune.allowEmpty), or trimtab delete",
         )
+        error.reason = "RenderedNothing"
+        raise error
     _check_namespace(app, store, manifests)
     manager = field_manager(app, record.owner)
     key_warnings: list[str] = []

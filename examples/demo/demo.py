@@ -1,28 +1,40 @@
-"""The main job, shown and checked: three repositories, a push to each, and the cluster follows by itself.
+"""The main job, shown and checked: install with one edited line, a deploy key, a push, and the cluster follows.
 
-Run by `make demo`, inside a control plane (deploy/local); it needs KUBECONFIG and the tools on PATH. Each step says
-what it did; if something does not happen, it says what was expected and what was seen, and exits with 1.
+Run by `make demo`, inside a control plane (deploy/local); it needs KUBECONFIG and the tools on PATH. Each step shows
+what is typed and what came of it; if something does not happen, it says what was expected and what was seen, and
+exits with 1.
 """
 
 import argparse
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 EXAMPLES = Path(__file__).resolve().parent.parent
+ROOT = EXAMPLES.parent
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+from pod import Pod
+from sshd import Sshd
+
 TRIMTAB = Path(sys.executable).with_name("trimtab")
+HOME = "trimtab-system"
 OLD, NEW = "1.13.12", "1.14.2"
 PATIENCE = 60.0
-STEPS = 7
+STEPS = 9
+INDENT = " " * 6
 
 
 class UnexpectedError(Exception):
@@ -31,84 +43,220 @@ class UnexpectedError(Exception):
 
 @dataclass(frozen=True)
 class Example:
-    """One of the three: its folder under examples/, what is synced of it, and its Deployment."""
+    """One of the three: its App, its folder under examples/, the namespace it goes to, where its image's tag stands."""
 
-    name: str
+    app: str
     folder: str
-    path: str
+    namespace: str
     tag_file: str
     deployment: str
 
-    @property
-    def namespace(self) -> str:
-        return f"demo-{self.name}"
 
-
-EXAMPLE_APPS = (
-    Example("plain", "plain", ".", "deployment.yaml", "nginx"),
-    Example("kustomize", "kustomize", "overlays/prod", "overlays/prod/kustomization.yaml", "nginx"),
-    Example("helm", "helm", ".", "values.yaml", "helm"),
-)
+PLAIN = Example("default", "plain", "default", "deployment.yaml", "nginx")
+KUSTOMIZE = Example("kustomize", "kustomize", "demo-kustomize", "overlays/prod/kustomization.yaml", "nginx")
+HELM = Example("helm", "helm", "demo-helm", "values.yaml", "helm")
+ALL = (PLAIN, KUSTOMIZE, HELM)
 
 
 class Demo:
-    """The steps, with everything that they start."""
+    """The steps. What they start ends with the ExitStack, what they write lies in the folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.started = time.monotonic()
-        self.runs: dict[str, subprocess.Popen[bytes]] = {}
+    def __init__(self, folder: Path, started: ExitStack) -> None:
+        self.folder, self.started, self.begin = folder, started, time.monotonic()
+        self.pod: Pod | None = None
 
     def play(self) -> None:
-        """All steps, in order. Raises UnexpectedError."""
-        self.say(1, f"tools: {self.versions()}")
-        self.say(2, f"a control plane at {self.server()}, nodes {', '.join(self.ready_nodes())} ready")
-        for example in EXAMPLE_APPS:
+        """All steps but the last, in order. Raises UnexpectedError."""
+        self.say(1, "A cluster, and three repositories on a git server that takes ssh keys only")
+        self.note(f"{self.server()}, nodes {', '.join(self.ready_nodes())}; {self.versions()}")
+        self.sshd = self.started.enter_context(Sshd(self.folder / "git"))
+        for example in ALL:
             self.make_repository(example)
-        self.say(3, f"three git repositories in {self.folder / 'git'}: {', '.join(e.folder for e in EXAMPLE_APPS)}")
-        for example in EXAMPLE_APPS:
-            self.start_run(example)
-        for example in EXAMPLE_APPS:
+        self.note(f"{self.sshd.url('plain.git')} (YAML), …/kustomize.git, …/helm.git (a chart): nginx {OLD} each")
+
+        self.say(2, "Install: edit one line, and apply the folder")
+        self.edit_deploy()
+        self.show("kubectl", "apply", "-f", "deploy", quiet=True)
+        self.start_controller()
+
+        self.say(3, "The App says why it cannot read the repository yet, and what to do")
+        self.trust_the_server()
+        self.add_the_key()
+
+        self.say(4, "Sync")
+        self.show("trimtab", "sync")
+        self.await_pods(PLAIN, OLD)
+
+        self.say(5, "Two Apps more, as resources: a kustomization and a Helm chart")
+        text = (EXAMPLES / "demo" / "apps.yaml").read_text()
+        (self.folder / "apps.yaml").write_text(text.replace("ssh://git@git.example.com/", self.sshd.url("")))
+        self.show("kubectl", "apply", "-f", "apps.yaml")
+        self.show(
+            "kubectl", "wait", "-n", HOME, "--for=condition=Ready", "app/kustomize", "app/helm", "--timeout=60s"
+        )
+        for example in (KUSTOMIZE, HELM):
             self.await_pods(example, OLD)
-        self.say(4, f"three `trimtab run`, and three times 3 Pods of nginx:{OLD} run")
-        for example in EXAMPLE_APPS:
+
+        self.say(6, f"Push nginx {NEW} to all three: `sync` for one that shall not wait, the others follow by themselves")
+        for example in ALL:
             self.commit(example, f"nginx {NEW}", lambda e=example: self.replace_tag(e))
-        for example in EXAMPLE_APPS:
+        self.show("trimtab", "sync", "default")
+        for example in ALL:
             self.await_pods(example, NEW)
             self.await_commit(example)
-        self.say(5, f"pushed nginx {NEW}: all Pods follow, and each App is at the commit that was pushed")
-        print(self.trimtab("status"), end="")
-        plain, kustomize = EXAMPLE_APPS[0], EXAMPLE_APPS[1]
-        self.commit(plain, "no Service", (self.work(plain) / "service.yaml").unlink)
-        self.until(
-            "the Service is gone from the cluster",
-            lambda: self.exists(plain, "service", "nginx"),
-            lambda seen: not seen,
-        )
-        self.kubectl("scale", f"deployment/{kustomize.deployment}", "--replicas=1", "-n", kustomize.namespace)
-        self.until("3 replicas are put back", lambda: self.replicas(kustomize), lambda seen: seen == 3)
-        self.await_pods(kustomize, NEW)
-        self.say(6, "took the Service out of git: pruned; scaled a Deployment by hand: put back")
+        self.show("kubectl", "get", "apps", "-n", HOME)
 
-    def close(self) -> None:
-        """End every `trimtab run` as a supervisor would. Raises UnexpectedError when one does not end cleanly."""
-        for run in self.runs.values():
-            run.send_signal(signal.SIGTERM)
-        for name, run in self.runs.items():
-            try:
-                code = run.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                run.kill()
-                raise UnexpectedError(f"expected `trimtab run` of {name} to end on SIGTERM; it did not") from None
-            if code != 0:
-                raise UnexpectedError(f"expected `trimtab run` of {name} to exit with 0; saw {code}\n{self.log(name)}")
+        self.say(7, "What is not as git says is put right")
+        self.show("kubectl", "scale", "deployment/nginx", "--replicas=1", "-n", KUSTOMIZE.namespace)
+        self.until("3 replicas are put back", lambda: self.replicas(KUSTOMIZE), lambda seen: seen == 3)
+        self.await_pods(KUSTOMIZE, NEW)
+        self.note("drift: 3 replicas again")
+        self.commit(PLAIN, "no Service", (self.work(PLAIN) / "service.yaml").unlink)
+        self.show("trimtab", "sync", "default")
+        self.expect("the Service is pruned", self.kubectl("get", "service", "nginx", "--ignore-not-found"), "")
+
+        self.say(8, f"Back to {OLD} until git moves on")
+        self.show("trimtab", "rollback", "helm")
+        self.await_pods(HELM, OLD)
+        self.show("trimtab", "status")
+
+    def leave(self) -> None:
+        """The last step: Trimtab goes, and everything else stays. Raises UnexpectedError."""
+        self.say(9, "Trimtab goes, and everything else stays")
+        before = self.running_pods()
+        self.show("kubectl", "delete", "-f", "deploy", quiet=True)
+        assert self.pod is not None
+        self.expect("the controller ends cleanly", self.pod.stop(), 0)
+        self.expect("every Pod runs on", self.running_pods(), before)
+        self.expect("nothing is Terminating", self.terminating(), [])
+        self.note(f"the same {len(before)} Pods run, nothing is Terminating")
+
+    def edit_deploy(self) -> None:
+        """A copy of deploy/ in which exactly the line with the repository is another. Shows it."""
+        (self.folder / "deploy").mkdir()
+        old, new = [], []
+        for file in sorted((ROOT / "deploy").glob("*.yaml")):
+            text = file.read_text()
+            edited = re.sub(r"(?m)(--git-url=).*$", rf"\g<1>{self.sshd.url('plain.git')}", text)
+            (self.folder / "deploy" / file.name).write_text(edited)
+            old += text.splitlines()
+            new += edited.splitlines()
+        changed = [(before, after) for before, after in zip(old, new, strict=True) if before != after]
+        self.expect("one line of deploy/ to be edited", len(changed), 1)
+        self.note(f"deploy/30-deployment.yaml:\n-{changed[0][0]}\n+{changed[0][1]}")
+
+    def start_controller(self) -> None:
+        """Nodes are simulated here, so the process of its Pod is started beside them."""
+        self.pod = self.started.enter_context(
+            Pod(self.kubectl, self.folder / "pod", name="trimtab", namespace=HOME),
+        )
+        self.note("the controller runs as its Deployment says: same arguments, environment and service account")
+
+    def trust_the_server(self) -> None:
+        """The message names the command, and this does just that."""
+        message = self.await_reason("HostKeyUnknown")
+        self.note(f"HostKeyUnknown: {message}")
+        found = re.search(r"`(kubectl create configmap [^`]*)`", message)
+        if found is None:
+            raise UnexpectedError(f"expected a message that says how to add the host key; saw {message}")
+        (self.folder / "known_hosts").write_text(self.sshd.known_hosts)
+        self.show(*shlex.split(found[1]))
+
+    def add_the_key(self) -> None:
+        """What a person does on the deploy key page of GitHub or GitLab."""
+        message = self.await_reason("AuthenticationFailed")
+        self.note(f"AuthenticationFailed: {message}")
+        key = self.show("trimtab", "identity").splitlines()[0]
+        self.sshd.allow(key)
+        self.note("(added on the git server, to read)")
 
     def say(self, step: int, text: str) -> None:
-        print(f"[{step}/{STEPS}] {time.monotonic() - self.started:5.1f} s  {text}", flush=True)
+        print(f"\n[{step}/{STEPS}] {time.monotonic() - self.begin:4.1f} s  {text}", flush=True)
 
-    def versions(self) -> str:
-        lines = self.trimtab("version").splitlines()
-        return ", ".join(" ".join(line.replace(":", " ").split()) for line in lines)
+    def note(self, text: str) -> None:
+        """Some lines of text, long ones broken."""
+        for line in text.splitlines():
+            for part in textwrap.wrap(line, 112, break_long_words=False, break_on_hyphens=False):
+                print(f"{INDENT}{part}", flush=True)
+
+    def show(self, *command: str, quiet: bool = False) -> str:
+        """Run a command, and show it with what it printed; `quiet`: with how many lines that were."""
+        print(f"{INDENT}$ {shlex.join(command)}", flush=True)
+        text = self.call(list(command))
+        lines = text.rstrip().splitlines()
+        shown = [f"({len(lines)} objects)"] if quiet else lines
+        print("".join(f"{INDENT}{line}\n" for line in shown), end="", flush=True)
+        return text
+
+    def expect(self, what: str, seen: object, right: object) -> None:
+        if seen != right:
+            raise UnexpectedError(f"expected {what}: {right}\nsaw: {seen}")
+
+    def until(self, expected: str, look: Callable[[], Any], right: Callable[[Any], bool]) -> Any:
+        """Look until it is right, and give what was seen.
+
+        Raises UnexpectedError after PATIENCE seconds, or when the controller has ended.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while not right(seen := look()):
+            if (self.pod is not None and self.pod.ended) or time.monotonic() > deadline:
+                raise UnexpectedError(f"expected: {expected}\nsaw: {seen}")
+            time.sleep(0.1)
+        return seen
+
+    def await_reason(self, reason: str) -> str:
+        """Wait until the App `default` is not ready for this reason; the message with it."""
+
+        def ready() -> dict[str, Any]:
+            return self.ready(self.app("default").get("status", {}))
+
+        return str(self.until(f"App default: {reason}", ready, lambda seen: seen.get("reason") == reason)["message"])
+
+    def app(self, name: str) -> dict[str, Any]:
+        text = self.kubectl("get", "app", name, "-n", HOME, "-o", "json", "--ignore-not-found")
+        return dict(json.loads(text)) if text else {}
+
+    @staticmethod
+    def ready(status: dict[str, Any]) -> dict[str, Any]:
+        """The condition Ready."""
+        return next((item for item in status.get("conditions", []) if item["type"] == "Ready"), {})
+
+    def await_pods(self, example: Example, tag: str) -> None:
+        def images() -> list[str]:
+            return sorted(image for name, image in self.running_pods() if name.startswith(f"{example.namespace}/"))
+
+        self.until(f"3 running Pods of nginx:{tag} for {example.app}", images, lambda seen: seen == [f"nginx:{tag}"] * 3)
+        self.note(f"3 Pods of nginx:{tag} run in namespace {example.namespace}")
+
+    def await_commit(self, example: Example) -> None:
+        head = self.git("rev-parse", "HEAD", at=example).strip()
+
+        def state() -> tuple[str, str]:
+            status = self.app(example.app).get("status", {})
+            return self.ready(status).get("status", ""), status.get("commit", "")
+
+        self.until(f"App {example.app} Ready at {head}", state, lambda seen: seen == ("True", head))
+
+    def running_pods(self) -> list[tuple[str, str]]:
+        """Namespace/name and image of each Pod of an App."""
+        pods = json.loads(self.kubectl("get", "pods", "-A", "-o", "json"))["items"]
+        return sorted(
+            (f"{pod['metadata']['namespace']}/{pod['metadata']['name']}", status["image"])
+            for pod in pods
+            if pod["metadata"]["namespace"] != HOME
+            and pod["status"].get("phase") == "Running"
+            and "deletionTimestamp" not in pod["metadata"]
+            for status in pod["status"].get("containerStatuses", [])
+        )
+
+    def terminating(self) -> list[str]:
+        kinds = "namespaces,deployments,services,pods,serviceaccounts,crds,clusterroles,clusterrolebindings"
+        items = json.loads(self.kubectl("get", kinds, "-A", "-o", "json"))["items"]
+        return [f"{x['kind']} {x['metadata']['name']}" for x in items if "deletionTimestamp" in x["metadata"]]
+
+    def replicas(self, example: Example) -> int:
+        path = "jsonpath={.spec.replicas}"
+        return int(self.kubectl("get", "deployment", example.deployment, "-n", example.namespace, "-o", path))
 
     def server(self) -> str:
         return self.kubectl("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}")
@@ -124,11 +272,15 @@ class Demo:
             raise UnexpectedError(f"expected nodes that are ready; saw {len(nodes)} nodes, none of them ready")
         return names
 
+    def versions(self) -> str:
+        lines = self.call(["trimtab", "version"]).splitlines()
+        return ", ".join(" ".join(line.replace(":", " ").split()) for line in lines)
+
     def work(self, example: Example) -> Path:
-        return self.folder / "work" / example.name
+        return self.folder / "work" / example.folder
 
     def make_repository(self, example: Example) -> None:
-        bare = self.folder / "git" / f"{example.name}.git"
+        bare = self.folder / "git" / f"{example.folder}.git"
         self.git("init", "--quiet", "--bare", "--initial-branch=main", str(bare))
         shutil.copytree(EXAMPLES / example.folder, self.work(example))
         self.git("init", "--quiet", "--initial-branch=main", at=example)
@@ -148,70 +300,6 @@ class Demo:
             raise UnexpectedError(f"expected {OLD} in {file}")
         file.write_text(text.replace(OLD, NEW))
 
-    def start_run(self, example: Example) -> None:
-        url = (self.folder / "git" / f"{example.name}.git").as_uri()
-        with (self.folder / f"{example.name}.log").open("wb") as log:
-            self.runs[example.name] = subprocess.Popen(
-                [
-                    TRIMTAB, "run", "--name", example.name, "--git-url", url, "--git-path", example.path,
-                    "--target-namespace", example.namespace, "--create-namespace", "--git-poll-interval", "500ms",
-                    "--cache-dir", str(self.folder / "mirrors"),
-                ],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
-
-    def await_pods(self, example: Example, tag: str) -> None:
-        def images() -> list[str]:
-            pods = json.loads(self.kubectl("get", "pods", "-n", example.namespace, "-o", "json"))["items"]
-            return sorted(
-                status["image"]
-                for pod in pods
-                if pod["status"].get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]
-                for status in pod["status"].get("containerStatuses", [])
-            )
-
-        self.until(
-            f"3 running Pods of nginx:{tag} in {example.namespace}", images, lambda seen: seen == [f"nginx:{tag}"] * 3
-        )
-
-    def await_commit(self, example: Example) -> None:
-        head = self.git("rev-parse", "HEAD", at=example).strip()
-
-        def state() -> dict[str, Any]:
-            data = json.loads(self.trimtab("status", example.name, "-o", "json"))
-            return {key: data[key] for key in ("commit", "state", "message")}
-
-        self.until(
-            f"App {example.name} Ready at {head}",
-            state,
-            lambda seen: (seen["commit"], seen["state"]) == (head, "Ready"),
-        )
-
-    def exists(self, example: Example, kind: str, name: str) -> bool:
-        return bool(
-            self.kubectl("get", kind, name, "-n", example.namespace, "--ignore-not-found", "-o", "name").strip()
-        )
-
-    def replicas(self, example: Example) -> int:
-        path = "jsonpath={.spec.replicas}"
-        return int(self.kubectl("get", "deployment", example.deployment, "-n", example.namespace, "-o", path))
-
-    def until(self, expected: str, look: Callable[[], Any], right: Callable[[Any], bool]) -> None:
-        """Look until it is right. Raises UnexpectedError after PATIENCE seconds, or when a `trimtab run` has ended."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            seen = look()
-            if right(seen):
-                return
-            dead = [name for name, run in self.runs.items() if run.poll() is not None]
-            if dead or time.monotonic() > deadline:
-                logs = "\n".join(f"--- {name}\n{self.log(name)}" for name in dead or self.runs)
-                raise UnexpectedError(f"expected: {expected}\nsaw: {seen}\n{logs}")
-            time.sleep(0.1)
-
-    def log(self, name: str) -> str:
-        return "\n".join((self.folder / f"{name}.log").read_text(errors="replace").splitlines()[-20:])
-
     def git(self, *arguments: str, at: Example | None = None) -> str:
         identity = {"user.name": "Demo", "user.email": "demo@example.com", "commit.gpgsign": "false"}
         options = [part for key, value in identity.items() for part in ("-c", f"{key}={value}")]
@@ -222,16 +310,16 @@ class Demo:
     def kubectl(self, *arguments: str) -> str:
         return self.call(["kubectl", *arguments])
 
-    def trimtab(self, *arguments: str) -> str:
-        return self.call([str(TRIMTAB), *arguments])
-
-    @staticmethod
-    def call(command: list[str], environment: dict[str, str] | None = None) -> str:
+    def call(self, command: list[str], environment: dict[str, str] | None = None) -> str:
+        """What a command printed, its errors after it. Raises UnexpectedError when it fails."""
         whole = {**os.environ, **(environment or {})}
-        done = subprocess.run(command, env=whole, capture_output=True, text=True, check=False)
+        program = [str(TRIMTAB)] if command[0] == "trimtab" else command[:1]
+        done = subprocess.run(
+            [*program, *command[1:]], cwd=self.folder, env=whole, capture_output=True, text=True, check=False
+        )
         if done.returncode != 0:
             raise UnexpectedError(
-                f"expected `{' '.join(command)}` to work; saw exit code {done.returncode}\n{done.stderr}"
+                f"expected `{shlex.join(command)}` to work; saw exit code {done.returncode}\n{done.stdout}{done.stderr}"
             )
         return done.stdout
 
@@ -239,35 +327,40 @@ class Demo:
 def main() -> int:
     """Play the demo; 0 when all of it happened."""
     parser = argparse.ArgumentParser(description="Shows and checks the main job of Trimtab.")
-    parser.add_argument("--keep", action="store_true", help="leave everything running")
+    parser.add_argument("--keep", action="store_true", help="keep everything running before the last step")
     keep = parser.parse_args().keep
     if not os.environ.get("KUBECONFIG"):
         print("error: no control plane: use `make demo`", file=sys.stderr)
         return 2
-    folder = Path(tempfile.mkdtemp(prefix="trimtab-demo-"))
-    demo = Demo(folder)
-    try:
-        demo.play()
-        if not keep:
-            demo.close()
-    except (UnexpectedError, KeyboardInterrupt) as error:
-        for run in demo.runs.values():
-            run.kill()
-        print(f"FAILED\n{error}" if isinstance(error, UnexpectedError) else "interrupted", file=sys.stderr)
-        shutil.rmtree(folder, ignore_errors=True)
-        return 1 if isinstance(error, UnexpectedError) else 130
-    if keep:
-        pids = " ".join(str(run.pid) for run in demo.runs.values())
-        demo.say(7, "everything keeps running; look around:")
-        print(f"  export KUBECONFIG={os.environ['KUBECONFIG']}")
-        print("  kubectl get pods -A; trimtab status; trimtab status helm")
-        print(f"  change something in {folder / 'work'}, commit, git push origin main, and watch {folder}/*.log")
-        print(f"  to stop: kill {pids}; make down; rm -r {folder}")
-        return 0
-    shutil.rmtree(folder)
-    demo.say(7, "all of it happened, and all of it is stopped. `make demo KEEP=1` leaves it running to look around:")
-    print("  kubectl get pods -A, trimtab status, trimtab status helm, a commit of your own")
+    with tempfile.TemporaryDirectory(prefix="trimtab-demo-") as folder, ExitStack() as started:
+        demo = Demo(Path(folder), started)
+        try:
+            demo.play()
+            if keep:
+                stay(demo)
+            demo.leave()
+        except UnexpectedError as error:
+            log = demo.pod.text().splitlines()[-20:] if demo.pod else []
+            print("FAILED", error, *(["the controller's last words:", *log] if log else []), sep="\n", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 130
+    print("\nAll of it happened, and all of it is stopped. `make demo KEEP=1` waits before step 9, to look around.")
     return 0
+
+
+def stay(demo: Demo) -> None:
+    """Keep everything running until Ctrl-C."""
+    print(f"\nEverything keeps running until you press Ctrl-C. In another terminal:\n")
+    print(f"  export KUBECONFIG={os.environ['KUBECONFIG']} PATH={TRIMTAB.parent}:$PATH")
+    print("  kubectl get apps,pods -A; trimtab status helm; trimtab history")
+    print(f"  change something in {demo.folder / 'work'}, commit, git push origin main; trimtab sync")
+    sys.stdout.flush()
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        print()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ _COMMIT = 12
 def show(data: Mapping[str, Any], resource: Mapping[str, Any] | None) -> None:
     """Print it. `data` is what `app_data` gives; `resource` is None for an App that only an inventory knows."""
     for key, value in _facts(data, resource):
-        out().print(f"{key + ':':<{_WIDTH}}{value}", markup=False)
+        out().print(f"{key and key + ':':<{_WIDTH}}{value}", markup=False)
     if resource is not None:
         _show_status(data, resource)
     elif data["held"]:

@@ -3,11 +3,14 @@
 Pure. Names of their labels and annotations are their own.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 _TRIMTAB_LABEL = "trimtab.dev/app"
+#: The field manager of an App (`pipeline.inventory.names`), and no other one of ours, such as `trimtab-flags`.
+_APP_MANAGER = re.compile(r"trimtab-.+-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ def known_deployer(metadata: Mapping[str, Any], manager: str) -> Deployer | None
 
 
 def _trimtab(marks: _Marks) -> Deployer | None:
-    other = next((name for name in sorted(marks.appliers) if name.startswith("trimtab-")), "")
+    other = next(filter(_APP_MANAGER.fullmatch, sorted(marks.appliers)), "")
     label = marks.labels.get(_TRIMTAB_LABEL, "")
     return (
         Deployer("trimtab", f"the Trimtab App {label or 'of another owner'} (field manager {other})") if other else None

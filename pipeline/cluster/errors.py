@@ -43,11 +43,13 @@ class Cause:
 class ApiError(TrimtabError):
     """The API server answered a request with a failure.
 
-    `status` is the HTTP status, `reason` the Status' reason (empty where there was none), `verb` the
-    request's verb as in the API server's metrics. `kind` and `name` say what the server speaks of:
+    `status` is the HTTP status, `reason` the Status' reason (RequestFailed where there was none),
+    `verb` the request's verb as in the API server's metrics. `kind` and `name` say what the server speaks of:
     `configmaps`, or `ConfigMap`. `retry_after` are seconds the server asks to wait. `temporary`: the same
     request may succeed later.
     """
+
+    reason = "RequestFailed"
 
     def __init__(
         self,
@@ -62,7 +64,7 @@ class ApiError(TrimtabError):
     ) -> None:
         super().__init__(message, hint=_hint(status, message, causes))
         self.status = status
-        self.reason = reason
+        self.reason = reason or ApiError.reason
         self.causes = causes
         self.kind, self.name = about
         self.verb = verb

@@ -1,5 +1,6 @@
 """One turn of one App: what its resource, its source and its dependencies say now, and so what is to be done."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 
@@ -21,6 +22,7 @@ from pipeline.control.resource import (
     AppKey,
 )
 from pipeline.control.shared import Shared
+from pipeline.control.syncing import Job
 from pipeline.control.wanted import wanted_commit
 from pipeline.errors import InputError, LeaseLostError, SourceError, TrimtabError
 from pipeline.location import transport_of
@@ -59,7 +61,7 @@ class Reconciler:
     def turn(self, key: AppKey) -> float | None:
         """One turn; the seconds until the next, None where only a change can bring one.
 
-        Raises LeaseLostError, and whatever is a defect.
+        Raises LeaseLostError.
         """
         shared = self._shared
         resource = shared.apps.get(*key)
@@ -80,12 +82,28 @@ class Reconciler:
             shared.log.warning("turn failed", app="/".join(key), reason=error.reason, error=str(error))
             shared.metrics.failed(error.reason)
             pause = syncing.backoff(memory, _LONGEST_PAUSE)
+        except Exception as defect:
+            shared.log.exception("a defect in trimtab: please report it", app="/".join(key))
+            pause = self._broke(Turn(key, resource, memory, stop), defect)
         finally:
             memory.stop, memory.commit = None, ""
             if memory.ready != ready:
                 for other in self._dependencies.dependents(key):
                     self._wake(other)
         return pause
+
+    def _broke(self, turn: Turn, defect: Exception) -> float:
+        """A defect of ours: said where the person looks, and tried again later."""
+        shared = self._shared
+        error = TrimtabError(
+            f"a defect in trimtab: {type(defect).__name__}: {defect}", hint="please report it with the controller's log"
+        )
+        error.reason = "Defect"
+        shared.metrics.failed(error.reason)
+        turn.memory.ready = None
+        with contextlib.suppress(TrimtabError):
+            report.write(shared, turn, said.after_error(turn.memory.status, error, turn.moment))
+        return _LONGEST_PAUSE
 
     def _turn(self, turn: Turn) -> float | None:
         shared, memory = self._shared, turn.memory
@@ -140,7 +158,7 @@ class Reconciler:
         memory.commit = commit
         if self._outdated(turn.key, memory):
             return 0.0
-        return syncing.run(shared, turn, app, git, answer, (commit, rollback), interval)
+        return syncing.run(shared, turn, Job(app, git, answer, commit, rollback, interval))
 
     def _repository(self, app: App, git: GitSource) -> Repository:
         """Where the App's source is asked, and by whose key. Raises SourceError for what an App may not do."""

@@ -95,7 +95,7 @@ def deleting(old: Status, result: SyncResult, moment: Moment, *, name: str) -> S
     problems = _problems(result)
     if held is not None:
         reason = "PruneHeld"
-        message = f"deleting the App would delete {held.count} objects: `trimtab approve {name}` lets it go on"
+        message = f"deleting the App would delete {_objects(held.count)}: `trimtab approve {name}` lets it go on"
     else:
         reason = "DeletionFailed"
         message = _first(problems) or "some objects could not be removed"
@@ -147,8 +147,8 @@ def _verdict(
         return "NotReady", _first(problems)
     if held is not None:
         name = result.app.partition("/")[2]
-        return "PruneHeld", f"the prune of {held.count} objects waits: `trimtab approve {name}` lets it go on"
-    state = f"{result.owned} objects applied" + (" and ready" if waited else "")
+        return "PruneHeld", f"the prune of {_objects(held.count)} waits: `trimtab approve {name}` lets it go on"
+    state = f"{_objects(result.owned)} applied" + (" and ready" if waited else "")
     if rollback is not None:
         rejected, to = rollback.rejected[:_SHORT], rollback.to[:_SHORT]
         return "RolledBack", f"{state}, rolled back to {to}; {rejected} is not taken again, a newer commit is"
@@ -215,3 +215,7 @@ def _line(text: str) -> str:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _MESSAGE_MAX else f"{text[: _MESSAGE_MAX - 1]}…"
+
+
+def _objects(count: int) -> str:
+    return "1 object" if count == 1 else f"{count} objects"

@@ -14,8 +14,6 @@ from renderers.tool import kill_running as kill_tools
 
 #: How long turns may take to find their end, in seconds; what is left then is fenced off by the lease.
 _PATIENCE = 10.0
-#: After a defect an App has its next turn after this many seconds.
-_DEFECT_PAUSE = 60.0
 
 
 class Term:
@@ -74,11 +72,6 @@ class Term:
                     pause = self._reconciler.turn(key)
             except LeaseLostError as error:
                 shared.log.warning("turn ended: the lease is lost", app="/".join(key), error=str(error))
-            except Exception:
-                # One App's turn must not take the others with it.
-                shared.log.exception("a defect in trimtab: please report it", app="/".join(key))
-                shared.metrics.failed("Defect")
-                pause = _DEFECT_PAUSE
             finally:
                 self._queue.done(key)
             if pause is not None and not shared.stop.is_set():

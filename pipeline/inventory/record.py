@@ -21,6 +21,8 @@ _UNPACKED_MAX = 256 << 20
 class InventoryError(TrimtabError):
     """The inventory cannot be used as it is. Never a reason to delete anything."""
 
+    reason = "InventoryUnusable"
+
 
 class InventoryDamagedError(InventoryError):
     """The inventory is there and cannot be read whole; it has to be rebuilt from what lives."""

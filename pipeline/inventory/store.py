@@ -64,6 +64,10 @@ class Store:
         """Where the inventories are."""
         return self._namespace
 
+    def place_of(self, app: App) -> str:
+        """Where the App's inventory is: namespace/name of a ConfigMap."""
+        return f"{self._namespace}/{_head_name(app)}"
+
     def load(self, app: App) -> Stored:
         """Read the App's record. Raises ApiError when the cluster refuses; damage is told, not raised."""
         try:

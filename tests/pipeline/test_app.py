@@ -4,7 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.app import App, GitSource, Metadata, Source, Spec, Target, check, load_app_file, parse_duration
+from pipeline.app import (
+    App,
+    Dependency,
+    GitSource,
+    Metadata,
+    SecretRef,
+    Source,
+    Spec,
+    Target,
+    app_of_resource,
+    check,
+    load_app_file,
+    parse_duration,
+)  # fmt: skip
 from pipeline.errors import InputError, TrimtabError
 
 _HEAD = "apiVersion: trimtab.dev/v1alpha1\nkind: App\nmetadata: {name: shop}\n"
@@ -20,6 +33,7 @@ metadata:
 spec:
   source:
     git: {url: "git@example.com:team/shop.git", branch: main, path: ./deploy}
+    secretRef: {name: shop-git}
   render:
     - helm:
         releaseName: shop
@@ -36,6 +50,9 @@ spec:
   wait: {enabled: false, timeout: 10m}
   conflicts: yield
   adopt: {from: [helm, argocd]}
+  dependsOn: [{name: database}, {name: queue, namespace: other}]
+  deletionPolicy: release
+  suspend: true
 """
 
 
@@ -50,7 +67,11 @@ def test_every_field_is_read(tmp_path: Path) -> None:
     assert str(app) == "team-a/shop"
     assert app.metadata.labels == {"team": "a"}
     spec = app.spec
-    assert spec.source == Source(GitSource("git@example.com:team/shop.git", branch="main", path="./deploy"))
+    assert spec.source == Source(
+        GitSource("git@example.com:team/shop.git", branch="main", path="./deploy"), SecretRef("shop-git")
+    )
+    assert spec.depends_on == (Dependency("database"), Dependency("queue", "other"))
+    assert (spec.deletion_policy, spec.suspend) == ("release", True)
     helm = spec.render[0].helm
     assert helm is not None
     assert helm.values == {"replicas": 3, "ratio": 1.5, "true": True, "mode": "0644", "list": [{"a": None}]}
@@ -83,7 +104,19 @@ def test_the_shape_of_json_is_read_as_well(tmp_path: Path) -> None:
         ("apiVersion: trimtab.dev/v1alpha1\nkind: App", "the field metadata is missing", "add it"),
         ("apiVersion: trimtab.dev/v1alpha1\nkind: App\nmetadata: {}", "the field metadata.name is missing", "add it"),
         (_HEAD + "spec: {intervall: 5m}", "no field spec.intervall", "interval, prune"),
-        (_HEAD + "spec: {source: {git: {url: /x, semver: 1}}}", "no field spec.source.git.semver", "branch, commit"),
+        (_HEAD + "spec: {source: {git: {url: /x, version: 1}}}", "no field spec.source.git.version", "branch, commit"),
+        (_HEAD + "spec: {source: {git: {url: /x, semver: a lot}}}", "'a lot'", "1.4"),
+        (_HEAD + "spec: {source: {git: {url: /x, semver: ~1, tag: v1}}}", "names tag and semver", "choose one"),
+        (_HEAD + "spec: {source: {git: {url: ''}}}", "spec.source.git.url is '', which is no URL", "https://"),
+        (
+            _HEAD + "spec: {source: {git: {url: /x}, secretRef: {name: A_b}}}",
+            "spec.source.secretRef.name",
+            "lower-case",
+        ),
+        (_HEAD + "spec: {dependsOn: [{}]}", "the field spec.dependsOn[0].name is missing", "add it"),
+        (_HEAD + "spec: {dependsOn: [{name: shop}]}", "names the App itself", "take it out"),
+        (_HEAD + "spec: {dependsOn: [{name: shop, namespace: trimtab-system}]}", "names the App itself", "take it out"),
+        (_HEAD + "spec: {deletionPolicy: keep}", "spec.deletionPolicy cannot be used", "correct"),
         (_HEAD + "spec: {render: [{helm: {valuesFile: x}}]}", "no field spec.render[0].helm.valuesFile", "valueFiles"),
         (_HEAD + "sped: {}", "no field sped", "spec"),
         (_HEAD + "status: {}", "no field status", "spec"),
@@ -100,8 +133,8 @@ def test_the_shape_of_json_is_read_as_well(tmp_path: Path) -> None:
         (_HEAD.replace("shop", "a" * 64), "metadata.name is", "at most 63"),
         (_HEAD.replace("shop", '"shop\\n"'), "metadata.name is 'shop\\n', which is no name", "DNS label"),
         (_HEAD + "spec: {target: {namespace: -x}}", "spec.target.namespace is '-x'", "DNS label"),
-        (_HEAD + "spec: {interval: often}", "the interval is 'often', which is no duration", "30s"),
-        (_HEAD + "spec: {interval: '5'}", "the interval is '5'", "30s"),
+        (_HEAD + "spec: {interval: often}", "spec.interval is 'often', which is no duration", "30s"),
+        (_HEAD + "spec: {interval: '5'}", "spec.interval is '5'", "30s"),
         (_HEAD + "spec: {interval: 10ms}", "too short", "100ms"),
         (_HEAD + "spec: {interval: 9999999h}", "more than a year", "less"),
         (_HEAD + "spec: {wait: {timeout: 5 minutes}}", "wait.timeout is '5 minutes'", "30s"),
@@ -173,3 +206,20 @@ def test_durations_are_gos(text: str, seconds: float) -> None:
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(InputError, match=r"^it is"):
         parse_duration(text, what="it")
+
+
+def test_the_servers_own_metadata_and_the_status_are_no_part_of_the_app() -> None:
+    resource = {
+        "apiVersion": "trimtab.dev/v1alpha1", "kind": "App",
+        "metadata": {"name": "shop", "namespace": "a", "uid": "u", "generation": 3, "finalizers": ["x"], "labels": {}},
+        "spec": {"source": {"git": {"url": "https://example.com/shop.git"}}}, "status": {"anything": 1},
+    }  # fmt: skip
+    app = app_of_resource(resource)
+    assert str(app) == "a/shop"
+    assert app.spec.source == Source(GitSource("https://example.com/shop.git"))
+
+
+def test_a_resource_needs_a_source() -> None:
+    resource = {"apiVersion": "trimtab.dev/v1alpha1", "kind": "App", "metadata": {"name": "shop"}, "spec": {}}
+    with pytest.raises(InputError, match=r"spec\.source is missing"):
+        app_of_resource(resource)

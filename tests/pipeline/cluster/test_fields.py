@@ -213,15 +213,15 @@ def test_other_managers_are_those_of_the_object_itself() -> None:
         ({"annotations": {"kluctl.io/discriminator": "x"}}, "kluctl", "kluctl"),
         ({"managedFields": [entry("kluctl-controller", {})]}, "kluctl", "kluctl"),
         (
-            {"labels": {"trimtab.dev/app": "ns.other"}, "managedFields": [entry("trimtab-other-12", {})]},
+            {"labels": {"trimtab.dev/app": "ns.other"}, "managedFields": [entry("trimtab-other-0123abcd", {})]},
             "trimtab",
-            "the Trimtab App ns.other (field manager trimtab-other-12)",
+            "the Trimtab App ns.other (field manager trimtab-other-0123abcd)",
         ),
         # Somebody took the label off: it is still the other App's.
         (
-            {"managedFields": [entry("trimtab-other-12", {})]},
+            {"managedFields": [entry("trimtab-other-0123abcd", {})]},
             "trimtab",
-            "the Trimtab App of another owner (field manager trimtab-other-12)",
+            "the Trimtab App of another owner (field manager trimtab-other-0123abcd)",
         ),
     ],
 )
