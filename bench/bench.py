@@ -26,6 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 from apiproxy import ApiProxy
+from controller import controller
 
 TRIMTAB = Path(sys.executable).with_name("trimtab")
 
@@ -234,7 +235,7 @@ def startup(runs: int = 5) -> None:
 def main() -> int:
     """Run the chosen workloads with the chosen tools."""
     parser = argparse.ArgumentParser(description="Figures of Trimtab beside other tools.")
-    parser.add_argument("--only", choices=("w1", "w2"), help="one workload")
+    parser.add_argument("--only", choices=("w1", "w2", "controller"), help="one workload")
     parser.add_argument("--tools", help="names, with commas between")
     options = parser.parse_args()
     config = json.loads(
@@ -258,6 +259,8 @@ def main() -> int:
             for name, make in (("w1", w1), ("w2", w2)):
                 if options.only in (None, name):
                     compare(bench, name, make, chosen, folder)
+            if options.only in (None, "controller"):
+                controller(proxy, folder / "kubeconfig", TRIMTAB, small_app, verb)
     return 0
 
 

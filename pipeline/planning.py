@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pipeline.app import App
-from pipeline.cluster.discovery import Resource
+from pipeline.cluster.discovery import Discovery, Resource
 from pipeline.cluster.errors import ApiError
 from pipeline.cluster.session import Session
 from pipeline.errors import InputError
@@ -76,6 +76,7 @@ def make_plan(app: App, rendered: Rendered, session: Session, store: Store, wish
         error.reason = "RenderedNothing"
         raise error
     _check_namespace(app, store, manifests)
+    discovery = _discovered(session, record)
     manager = field_manager(app, record.owner)
     key_warnings: list[str] = []
     desired = prepare(
@@ -84,14 +85,14 @@ def make_plan(app: App, rendered: Rendered, session: Session, store: Store, wish
         Marks(app_label(app), record.owner),
         secret_digest=_secret_digest(store, key_warnings, create=not wishes.read_only),
     )
-    live = Live(manager) if opened.fresh else _read_live(app, session, record, desired, manager)
+    live = Live(manager) if opened.fresh else _read_live(app, session, discovery, record, desired, manager)
     rules = Rules(
         prune=app.spec.prune, release=wishes.release, approved=wishes.approved or record.approved,
         approve_all=wishes.approve_all,
     )  # fmt: skip
     unlisted = tuple(f"{kind.kind} could not be listed: {why}" for kind, why in live.unlisted.items())
     plan = decide(
-        desired, record, live, session.discovery, rules,
+        desired, record, live, discovery, rules,
         failed=failed, warnings=(*opened.warnings, *warnings, *unlisted, *key_warnings),
     )  # fmt: skip
     return Planned(plan, opened, manager, desired)
@@ -109,15 +110,25 @@ def _resolve(
     return resolved
 
 
-def _read_live(app: App, session: Session, record: Record, desired: tuple[Desired, ...], manager: str) -> Live:
+def _discovered(session: Session, record: Record) -> Discovery:
+    """The kinds of the cluster. Where the inventory has one that is not among them, we may have defined it just now."""
+    discovery = session.discovery
+    if any(discovery.find(entry.id.kind, entry.id.group) is None for entry in record.entries.values()):
+        session.renew_discovery(discovery, at_once=True)
+    return session.discovery
+
+
+def _read_live(
+    app: App, session: Session, discovery: Discovery, record: Record, desired: tuple[Desired, ...], manager: str
+) -> Live:
     wanted: dict[Resource, set[str]] = {}
     for item in desired:
         wanted.setdefault(item.resource, set()).add(item.id.namespace)
     for entry in record.entries.values():
-        resource = session.discovery.find(entry.id.kind, entry.id.group, entry.version)
+        resource = discovery.find(entry.id.kind, entry.id.group, entry.version)
         if resource is not None and "list" in resource.verbs:
             wanted.setdefault(resource, set()).add(entry.id.namespace)
-    known = {resource for resource in wanted if session.discovery.find(resource.kind, resource.group) is not None}
+    known = {resource for resource in wanted if discovery.find(resource.kind, resource.group) is not None}
     expected = {object_id: entry.fingerprint for object_id, entry in record.entries.items()}
     return read_live(
         session.connection, {resource: wanted[resource] for resource in known},

@@ -194,7 +194,9 @@ def _changes(connection: Connection, resource: Resource, stop: threading.Event) 
 def _no_answer(resource: Resource, what: str, controller: str) -> NoAnswerError:
     hint = f"what was asked for stays, and {command_for('status', resource)} shows what comes of it"
     if ready_of(resource).reason == "NotServed":
-        hint = f"does the controller watch namespace {resource['metadata']['namespace']} (run --watch-namespace)? {hint}"
+        hint = (
+            f"does the controller watch namespace {resource['metadata']['namespace']} (run --watch-namespace)? {hint}"
+        )
     return NoAnswerError(f"App {full_name(resource)} {what}; {controller}", hint=hint)
 
 

@@ -1,6 +1,6 @@
 """Shows what came of something that the controller was asked for, and turns it into an exit code."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -21,26 +21,28 @@ def ask_and_show(
     output: Format,
     *,
     no_wait: bool,
+    judge: Callable[[Mapping[str, Any]], int] = exit_code_of,
 ) -> int:
     """Ask for a sync with these annotations beside, follow it and show what came of it. Returns the exit code.
 
-    With `no_wait` it is only asked for. Raises what `ask` and `until_answered` raise.
+    `judge` gives it, from the App that has answered. With `no_wait` the sync is only asked for. Raises what `ask` and
+    `until_answered` raise.
     """
     asked = ask(connection, resource, annotations)
     if not no_wait:
-        return show_outcome(status_of(asked), until_answered(connection, asked, patience), output)
+        answered = until_answered(connection, asked, patience)
+        return show_outcome(status_of(asked), answered, output, judge(answered))
     if output is Format.TABLE:
         out().print(f"App {full_name(asked)}: asked for a sync", markup=False)
     else:
-        emit(outcome_data(status_of(asked), asked), output)
+        emit(outcome_data(status_of(asked), asked, 0), output)
     return 0
 
 
-def show_outcome(before: Status, resource: Mapping[str, Any], output: Format) -> int:
-    """What the App's status says since `before`. Returns the exit code."""
-    code = exit_code_of(resource)
+def show_outcome(before: Status, resource: Mapping[str, Any], output: Format, code: int) -> int:
+    """What the App's status says since `before`. Returns the exit code that is given."""
     if output is not Format.TABLE:
-        emit(outcome_data(before, resource), output)
+        emit(outcome_data(before, resource, code), output)
         return code
     status, ready = status_of(resource), ready_of(resource)
     warnings(status.warnings)
@@ -54,14 +56,14 @@ def show_outcome(before: Status, resource: Mapping[str, Any], output: Format) ->
     return code
 
 
-def outcome_data(before: Status, resource: Mapping[str, Any]) -> dict[str, Any]:
+def outcome_data(before: Status, resource: Mapping[str, Any], code: int) -> dict[str, Any]:
     """What came of a request as data. The keys are a promise.
 
     app, state, ok, exitCode, commit, ref, reason and message (of the condition Ready), syncs (the entries of the
-    history since the request, newest first; empty where nothing changed), problems, warnings, heldDigest, held.
+    history since the request, newest first; empty where nothing changed), problems, warnings, heldDigest, held,
+    rollback (to, rejected; null where none holds).
     """
     status, ready = status_of(resource), ready_of(resource)
-    code = exit_code_of(resource)
     return {
         "app": full_name(resource),
         "state": state_of(resource),
@@ -76,6 +78,7 @@ def outcome_data(before: Status, resource: Mapping[str, Any]) -> dict[str, Any]:
         "warnings": list(status.warnings),
         "heldDigest": status.held.digest if status.held else "",
         "held": list(status.held.objects) if status.held else [],
+        "rollback": msgspec.to_builtins(status.rollback) if status.rollback else None,
     }
 
 

@@ -9,12 +9,13 @@ import typer
 from pipeline.app import DEFAULT_NAMESPACE
 from pipeline.app.status import Past, Status, status_of
 from pipeline.cli import options as opt
+from pipeline.cli.appdata import exit_code_of
 from pipeline.cli.apps import choose, command_for, full_name
 from pipeline.cli.follow import Patience
-from pipeline.cli.outcome import ask_and_show
-from pipeline.cli.output import Format, warn
+from pipeline.cli.outcome import ask_and_show, outcome_data
+from pipeline.cli.output import Format, emit, out, warn
 from pipeline.cluster.connection import Connection
-from pipeline.control.resource import REJECTED_ANNOTATION, ROLLBACK_ANNOTATION, get_app
+from pipeline.control.resource import REJECTED_ANNOTATION, ROLLBACK_ANNOTATION
 from pipeline.errors import InputError
 
 _FULL_ID = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
@@ -49,26 +50,39 @@ def rollback(
     patience = Patience.of(timeout, controller_namespace, output)
     connection = opt.connect(kubeconfig, context).connection
     resource = choose(connection, app, namespace)
-    annotations: dict[str, str | None]
-    rejected = ""
     if cancel:
-        if not _rolled_back(resource):
-            warn(f"App {full_name(resource)} is not rolled back: it follows git")
-            return 0
-        annotations = {ROLLBACK_ANNOTATION: None, REJECTED_ANNOTATION: None}
+        return _cancel(connection, resource, patience, output, no_wait=no_wait)
+    to, rejected = way_back(resource, commit.lower())
+    if output is Format.TABLE:
+        warn(
+            f"App {full_name(resource)} goes back to {to[:_SHORT]}; {rejected[:_SHORT]} is not taken again.\n"
+            f"It stays until git moves on past {rejected[:_SHORT]}, or {command_for('rollback', resource)} --cancel"
+        )
+    annotations = {ROLLBACK_ANNOTATION: to, REJECTED_ANNOTATION: rejected}
+    return ask_and_show(connection, resource, annotations, patience, output, no_wait=no_wait, judge=_judge)
+
+
+def _cancel(
+    connection: Connection, resource: Mapping[str, Any], patience: Patience, output: Format, *, no_wait: bool
+) -> int:
+    status = status_of(resource)
+    annotations = resource["metadata"].get("annotations") or {}
+    if status.rollback is not None or ROLLBACK_ANNOTATION in annotations:
+        gone = {ROLLBACK_ANNOTATION: None, REJECTED_ANNOTATION: None}
+        return ask_and_show(connection, resource, gone, patience, output, no_wait=no_wait)
+    if output is not Format.TABLE:
+        emit(outcome_data(status, resource, 0), output)
     else:
-        to, rejected = way_back(resource, commit.lower())
-        annotations = {ROLLBACK_ANNOTATION: to, REJECTED_ANNOTATION: rejected}
-        if output is Format.TABLE:
-            warn(
-                f"App {full_name(resource)} goes back to {to[:_SHORT]}; {rejected[:_SHORT]} is not taken again.\n"
-                f"It stays until git moves on past {rejected[:_SHORT]}, or {command_for('rollback', resource)} --cancel"
-            )
-    code = ask_and_show(connection, resource, annotations, patience, output, no_wait=no_wait)
-    if cancel or no_wait or _holds(connection, resource):
-        return code
+        out().print(f"App {full_name(resource)} is not rolled back: it follows git", markup=False)
+    return 0
+
+
+def _judge(resource: Mapping[str, Any]) -> int:
+    """A rollback that does not hold is no success, however well the App is; says so."""
+    if status_of(resource).rollback is not None:
+        return exit_code_of(resource)
     warn(
-        f"error: the rollback does not hold: git has moved on past {rejected[:_SHORT]}\n"
+        "error: the rollback does not hold: git has moved on past the rejected commit\n"
         f"  → {command_for('history', resource)} shows what came of it; roll back again to reject that too"
     )
     return 1
@@ -134,15 +148,3 @@ def _listed(status: Status) -> str:
 
 def _line(past: Past) -> str:
     return f"  {past.at}  {past.commit[:_SHORT] or '-':<12}  {'ok ' if past.healthy else 'bad'}  {past.reason}"
-
-
-def _holds(connection: Connection, resource: Mapping[str, Any]) -> bool:
-    meta = resource["metadata"]
-    now = get_app(connection, meta["namespace"], meta["name"])
-    return now is None or status_of(now).rollback is not None
-
-
-def _rolled_back(resource: Mapping[str, Any]) -> bool:
-    return status_of(resource).rollback is not None or ROLLBACK_ANNOTATION in (
-        resource["metadata"].get("annotations") or {}
-    )

@@ -1,6 +1,7 @@
 """`trimtab run`: the controller. Keeps Apps in sync with their repositories until SIGTERM."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ import typer
 
 from pipeline.app import DEFAULT_NAMESPACE, App, GitSource, Metadata, Prune, Source, Spec, Wait, check, parse_duration
 from pipeline.app import Target as AppTarget
+from pipeline.app.model import SUBDOMAIN_PATTERN
 from pipeline.cli import options as opt
 from pipeline.cli.packages import check_packages
 from pipeline.cli.stopping import stop_on_signals
@@ -98,6 +100,8 @@ def run(
     configure(json_lines=_json_lines(log_format), level=_level(log_level))
     if ssh_key_type not in KINDS:
         raise InputError(f"--ssh-key-type is {ssh_key_type!r}", hint=f"choose one of {', '.join(KINDS)}")
+    if not re.match(SUBDOMAIN_PATTERN, k8s_secret_name):
+        raise InputError(f"--k8s-secret-name is {k8s_secret_name!r}", hint="write it as `kubectl get secrets` shows it")
     home = namespace or os.environ.get("POD_NAMESPACE", "") or DEFAULT_NAMESPACE
     app = None
     if git_url:
@@ -138,8 +142,8 @@ def _address(text: str) -> tuple[str, int] | None:
     """Host and port. Raises InputError for a text that is neither."""
     if not text:
         return None
-    host, _, port = text.rpartition(":")
-    if not port.isdigit() or int(port) > 65535:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
         raise InputError(f"--listen is {text!r}, which is no address", hint="write HOST:PORT: 127.0.0.1:8080, :8080")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - as `:8080` is read everywhere
 

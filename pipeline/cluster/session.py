@@ -37,12 +37,13 @@ class Session:
         """The kinds that the cluster serves, as they were five minutes ago at most."""
         return self._discovery.get(_OLD)
 
-    def renew_discovery(self, used: Discovery | None = None) -> bool:
+    def renew_discovery(self, used: Discovery | None = None, *, at_once: bool = False) -> bool:
         """A kind was not found: ask again, unless it was asked just now. Tells whether there may be news.
 
-        With `used`, the discovery in which it was not found, also when another thread has asked since.
+        With `used`, the discovery in which it was not found, also when another thread has asked since. `at_once`: we
+        may have changed it ourselves, so that just now is long ago.
         """
-        return self._discovery.forget(used, _FRESH)
+        return self._discovery.forget(used, 0.0 if at_once else _FRESH)
 
     @property
     def version(self) -> str:

@@ -140,13 +140,19 @@ class Apps:
 
         until(ready, patience=patience)
 
+    def until_condition(
+        self, name: str, right: Callable[[dict[str, Any]], object], kind: str = "Ready", *, namespace: str = ""
+    ) -> dict[str, Any]:
+        """Wait until a condition is right, and give it."""
+        try:
+            until(lambda: right(self.condition(name, kind, namespace)))
+        except AssertionError as error:
+            raise AssertionError(f"{kind} of {name} does not come right: {self.status(name, namespace)}") from error
+        return self.condition(name, kind, namespace)
+
     def until_reason(self, name: str, reason: str, kind: str = "Ready", *, namespace: str = "") -> dict[str, Any]:
         """Wait until a condition has a reason, and give the condition."""
-        try:
-            until(lambda: self.condition(name, kind, namespace).get("reason") == reason)
-        except AssertionError as error:
-            raise AssertionError(f"{kind} is not {reason}: {self.status(name, namespace)}") from error
-        return self.condition(name, kind, namespace)
+        return self.until_condition(name, lambda found: found.get("reason") == reason, kind, namespace=namespace)
 
     def free(self) -> None:
         """Take all finalizers off, so that the namespace can go."""

@@ -32,7 +32,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """A running control plane; `audit_log` has one line of JSON for each request of a test, at its end."""
+    """A running control plane; `audit_log` has one line of JSON for each request of a test, at its end.
+
+    `tools` is the folder with kubectl and the others.
+    """
 
     kubeconfig: Path
     url: str
@@ -40,11 +43,13 @@ class ControlPlane:
     ca: Path
     audit_log: Path
     folder: Path
+    tools: Path
 
     @property
     def env(self) -> dict[str, str]:
-        """The test's own environment, with this control plane as KUBECONFIG."""
-        return {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+        """The test's own environment, with this control plane as KUBECONFIG, and the tools on PATH."""
+        path = f"{self.tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        return {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PATH": path}
 
     def kubectl(
         self,
@@ -128,6 +133,7 @@ def shared_control_plane(meeting: Path, tools: Path) -> Iterator[ControlPlane]:
             ca=Path(values["ca"]),
             audit_log=Path(values["audit_log"]),
             folder=Path(values["folder"]),
+            tools=tools,
         )
     finally:
         os.close(user)

@@ -63,6 +63,7 @@ def test_the_data_of_a_sync_is_a_promise(trimtab: Trimtab, apps: Apps) -> None:
         "app": f"{apps.namespace}/shop", "state": "Held", "ok": False, "exitCode": 1, "commit": "a" * 40,
         "ref": "branch main", "reason": "NotReady", "message": "Pod/x: no image", "syncs": status["history"],
         "problems": [problem], "warnings": [], "heldDigest": "d1", "held": ["ConfigMap/old"],
+        "rollback": None,
     }  # fmt: skip
 
 
