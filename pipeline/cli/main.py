@@ -8,9 +8,24 @@ import typer
 from typer.exceptions import TyperException
 
 from pipeline.cli import (
-    apply, approve, delete, diff, doctor, events, history, identity, install, render, resume, rollback, status,
-    suspend, sync, uninstall, version,
-)  # fmt: skip
+    apply,
+    approve,
+    delete,
+    diff,
+    doctor,
+    events,
+    history,
+    identity,
+    install,
+    render,
+    resume,
+    rollback,
+    status,
+    suspend,
+    sync,
+    uninstall,
+    version,
+)
 from pipeline.cli import run as run_command
 from pipeline.cli.output import error_text, warn
 from pipeline.errors import InputError, TrimtabError

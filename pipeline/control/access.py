@@ -1,7 +1,7 @@
 """What opens an App's repository: read from the cluster for each poll, so that a changed Secret needs no restart."""
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
@@ -43,11 +43,13 @@ class Access:
         else:
             return Credentials()
         known_hosts = f"{BUILT_IN}\n{self._more_hosts()}" if ssh else ""
+        scope = f"Secret {namespace}/{name}" if name else f"Secret {self.namespace}/{self.deploy_key}"
         try:
-            return credentials_of_secret(data, url=repository.url, known_hosts=known_hosts, deploy_key=not name)
+            found = credentials_of_secret(data, url=repository.url, known_hosts=known_hosts, deploy_key=not name)
         except SourceError as error:
-            error.where = f"Secret {namespace}/{name}" if name else f"Secret {self.namespace}/{self.deploy_key}"
+            error.where = scope
             raise
+        return replace(found, scope=scope)
 
     def _secret(self, namespace: str, name: str, hint: str) -> dict[str, bytes]:
         where = f"Secret {namespace}/{name}, which opens the repository,"

@@ -47,6 +47,7 @@ class Mirror:
                         hint="look for another trimtab or git that hangs, or choose another --cache-dir",
                     )
                 time.sleep(0.01)
+            os.utime(lock)  # when it was used last
             yield lock
         finally:
             os.close(lock)

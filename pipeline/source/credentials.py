@@ -22,7 +22,7 @@ class Credentials:
     instead of the system's; `client_certificate` and `client_key` in PEM.
 
     `deploy_key` says that this is the controller's own key, whose public half `trimtab identity` prints: only for
-    messages.
+    messages. `scope` names whose these are, such as a Secret: its mirrors stay the same when a token is renewed.
     """
 
     ssh_key: str = field(default="", repr=False)
@@ -35,6 +35,7 @@ class Credentials:
     client_certificate: str = field(default="", repr=False)
     client_key: str = field(default="", repr=False)
     deploy_key: bool = field(default=False, compare=False)
+    scope: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         """Raise SourceError for what neither git's credential protocol nor a header, which go by lines, can carry."""

@@ -5,8 +5,9 @@ import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.app import GitSource, check_source
@@ -25,6 +26,9 @@ from renderers.boundary import real
 
 #: What a server says when a ref or commit is not there (any more), or when it gives no commits by their id.
 _NOT_THERE = re.compile(r"couldn't find remote ref|not our ref|unadvertised object")
+
+#: After so many seconds a mirror is removed that is not used any more.
+_UNUSED = 24 * 3600.0
 
 
 def git_version() -> str:
@@ -139,14 +143,16 @@ class Mirrors:
         return Remote(source.url, credentials or Credentials(), self._timeout, self._folders)
 
     def _mirror(self, remote: Remote) -> Mirror:
-        """One for each URL and credential: what one may read, another may not."""
-        identity = f"{remote.url}\n{remote.credentials.digest}"
+        """One for each URL and owner of the credentials: what one may read, another may not."""
+        identity = f"{remote.url}\n{remote.credentials.scope or remote.credentials.digest}"
         return Mirror(self._folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.git")
 
     def _make(self, mirror: Mirror, remote: Remote, ref: str, commit: str) -> Written:
         """A new checkout, on the shelf and taken."""
         name = mirror.path.name
         try:
+            if not mirror.path.exists():
+                self._drop_unused()
             with mirror.locked(timeout=remote.fetch_timeout) as lock:
                 # Another thread may have made it while this one waited for the lock.
                 written = self._shelf.take(name, commit)
@@ -156,6 +162,15 @@ class Mirrors:
                 return written
         except OSError as e:
             raise _not_writable(self._folder, e) from e
+
+    def _drop_unused(self) -> None:
+        """Make room: remove mirrors that nobody has fetched into for long, and that this process has no checkout of."""
+        for lock in self._folder.glob("*.lock"):
+            mirror = Mirror(lock.with_suffix(".git"))
+            unused = time.time() - lock.stat().st_mtime > _UNUSED and not self._shelf.knows(mirror.path.name)
+            if unused and mirror.path.exists():
+                with suppress(SourceUnreachableError), mirror.locked(timeout=0):
+                    shutil.rmtree(mirror.path, ignore_errors=True)
 
     def _bring_and_write(self, mirror: Mirror, remote: Remote, ref: str, commit: str, lock: int) -> Written:
         """Where that fails though the remote answers, the mirror may be damaged: a fresh one is tried beside it."""

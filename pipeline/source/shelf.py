@@ -48,6 +48,11 @@ class Shelf:
         self._clear(mirror)
         return written
 
+    def knows(self, mirror: str) -> bool:
+        """Whether there is a checkout of this mirror."""
+        with self._lock:
+            return mirror in self._newest
+
     def give_back(self, mirror: str, commit: str) -> None:
         """End a use; each `take` and `put` needs one."""
         with self._lock:

@@ -15,6 +15,8 @@ KINDS = ("ed25519", "rsa", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521")
 _RSA_BITS = 4096
 _MAGIC = b"openssh-key-v1\0"
 _PUBLIC = ("ssh-", "ecdsa-sha2-", "sk-", "-----BEGIN PUBLIC KEY", "---- BEGIN SSH2 PUBLIC KEY")
+#: What ssh-keygen writes is 16 or 24; each takes milliseconds on purpose, and a key may come from anybody.
+_MOST_ROUNDS = 1000
 #: "-----BEGIN" in base64.
 _BASE64 = "LS0tLS1CRUdJTi"
 
@@ -76,12 +78,7 @@ def _loaded(private: str, passphrase: str) -> Any:
     )
 
     text = "\n".join(line.strip() for line in private.strip().splitlines()) + "\n"
-    if text.startswith(_PUBLIC):
-        raise _invalid("the SSH key is a public key", "put the private half there: the file without .pub")
-    if text.startswith(_BASE64):
-        raise _invalid("the SSH key is in base64 twice", "encode it once under `data`, or put it under `stringData`")
-    if text.startswith("PuTTY-User-Key-File"):
-        raise _invalid("the SSH key is PuTTY's", "convert it: puttygen KEY.ppk -O private-openssh -o identity")
+    _refuse_others(text)
     load = load_ssh_private_key if "BEGIN OPENSSH" in text else load_pem_private_key
     data = text.encode()
     try:
@@ -105,6 +102,35 @@ def _loaded(private: str, passphrase: str) -> Any:
     if not isinstance(key, ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise _invalid("the SSH key is of a kind that is not supported", f"use one of {', '.join(KINDS)}")
     return key
+
+
+def _refuse_others(text: str) -> None:
+    """Raise SourceError for what people take for a private key, and for a key that nobody should try to open."""
+    if text.startswith(_PUBLIC):
+        raise _invalid("the SSH key is a public key", "put the private half there: the file without .pub")
+    if text.startswith(_BASE64):
+        raise _invalid("the SSH key is in base64 twice", "encode it once under `data`, or put it under `stringData`")
+    if text.startswith("PuTTY-User-Key-File"):
+        raise _invalid("the SSH key is PuTTY's", "convert it: puttygen KEY.ppk -O private-openssh -o identity")
+    if "BEGIN OPENSSH" in text and _rounds(text) > _MOST_ROUNDS:
+        raise _invalid("the SSH key takes too long to open", f"ssh-keygen -p -a 24, at most {_MOST_ROUNDS} rounds")
+
+
+def _rounds(text: str) -> int:
+    """How often the passphrase's function has to be applied; 0 where there is none, or nobody can read it.
+
+    Source: PROTOCOL.key of OpenSSH: cipher, name of the function, its options (salt, rounds).
+    """
+    try:
+        blob = b64decode("".join(text.strip().splitlines()[1:-1]))
+    except ValueError:
+        return 0
+    at = len(_MAGIC)
+    for _ in range(2):
+        at += 4 + int.from_bytes(blob[at : at + 4], "big")
+    salt = at + 4
+    rounds = salt + 4 + int.from_bytes(blob[salt : salt + 4], "big")
+    return int.from_bytes(blob[rounds : rounds + 4], "big") if int.from_bytes(blob[at : at + 4], "big") else 0
 
 
 def _openssh(key: Any) -> bytes:

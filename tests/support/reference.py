@@ -1,9 +1,14 @@
-"""The reference of the App's fields, made from the definition that the API server has (docs/app.md)."""
+"""The parts of the docs that are made from the code: fields of the App, commands with their flags, metrics."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import typer
+
+from pipeline.cli.main import program
 from pipeline.install.schema import app_schema
+from pipeline.observe.metrics import REFERENCE
 
 HEAD = """# The App
 
@@ -51,7 +56,7 @@ spec:
   target:
     namespace: default          # of objects that name none; Helm's release namespace
     createNamespace: false
-  interval: 5m                  # how often `trimtab run` looks (there: --git-poll-interval)
+  interval: 5m                  # how often git is asked, and the cluster compared (trimtab run: --git-poll-interval)
   prune:
     enabled: true
     after: healthy              # or applied: before the wait for health
@@ -75,6 +80,71 @@ spec:
 """
 
 
+COMMANDS_HEAD = """# Commands
+
+Every command and every flag, made from the program's own help (`pytest tests/test_docs.py --update-docs`).
+
+Data goes to standard output, everything else to standard error; what `-o json` prints is a promise ([json.md](json.md)).
+An argument that is a folder is a path; anything else is an App's name. `--namespace` is the target namespace for
+folders, the App's own namespace for Apps. `trimtab --install-completion` adds completion to your shell.
+
+| exit code | meaning |
+| --- | --- |
+| 0 | done |
+| 1 | failed; `diff`: something differs |
+| 2 | bad usage or input, nothing was changed; `diff`: any error |
+| 3 | held: approval is needed |
+| 4 | some objects failed, others were applied |
+| 5 | the cluster, the source or the controller is out of reach |
+| 130 | interrupted |
+"""
+#: What is made stands between two such lines of a page; everything else there is written by hand.
+_MADE = re.compile(r"(<!-- made: (?P<name>\w+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
+
+
+def with_made_parts(page: str) -> str:
+    """A page with what is made in it made anew."""
+    makers = {"metrics": metrics_table}
+    return _MADE.sub(lambda found: f"{found[1]}{makers[found['name']]()}{found[3]}", page)
+
+
+def metrics_table() -> str:
+    """All metrics, as Markdown."""
+    rows = [f"| `{m.name}` | {m.kind} | {', '.join(map(_code, m.labels))} | {m.help} |" for m in REFERENCE]
+    return _lines(("metric", "type", "labels", ""), rows)
+
+
+def flags_of_commands() -> dict[str, set[str]]:
+    """The flags of each command."""
+    return {name: {flag for p in c.params for flag in (*p.opts, *p.secondary_opts)} for name, c in _commands()}
+
+
+def commands_reference() -> str:
+    """The whole of docs/commands.md."""
+    parts = [COMMANDS_HEAD]
+    for name, command in _commands():
+        arguments = [p.name.upper() for p in command.params if p.param_type_name == "argument"]
+        parts.append(f"\n## trimtab {' '.join([name, *arguments])}\n\n{(command.help or '').strip()}\n")
+        rows = [_flag(parameter) for parameter in command.params if parameter.param_type_name == "option"]
+        if rows:
+            parts.append("\n" + _lines(("flag", "what it does", "default"), rows))
+    return "".join(parts)
+
+
+def _commands() -> list[tuple[str, Any]]:
+    return sorted(typer.main.get_command(program()).commands.items())  # type: ignore[attr-defined]
+
+
+def _flag(option: Any) -> str:
+    default = option.default
+    if option.is_flag and option.secondary_opts:
+        shown = _code(option.opts[0] if default else option.secondary_opts[0])
+    else:
+        shown = _code(str(getattr(default, "value", default))) if default not in (None, "", False, ()) else ""
+    flags = ", ".join(map(_code, (*option.opts, *option.secondary_opts)))
+    return f"| {flags} | {_cell(option.help or '')} | {shown} |"
+
+
 def app_reference() -> str:
     """The whole of docs/app.md."""
     schema = app_schema()
@@ -95,10 +165,21 @@ def app_reference() -> str:
     )
 
 
-def _table(title: str, text: str, columns: tuple[str, ...], rows: list[str]) -> str:
+def _table(title: str, text: str, columns: Sequence[str], rows: list[str]) -> str:
+    return "\n".join(["", f"## {title}", "", *([text, ""] if text else []), _lines(columns, rows)])
+
+
+def _lines(columns: Sequence[str], rows: list[str]) -> str:
     head = f"| {' | '.join(columns)} |".replace("|  |", "| |")
-    lines = [head, f"|{' --- |' * len(columns)}", *rows]
-    return "\n".join(["", f"## {title}", "", *([text, ""] if text else []), *lines, ""])
+    return "\n".join([head, f"|{' --- |' * len(columns)}", *rows, ""])
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _fields(schema: Any, above: str = "") -> Iterator[tuple[str, Any, str]]:
@@ -123,7 +204,7 @@ def _type(field: Any) -> str:
 
 def _text(field: Any) -> str:
     most = f" At most {field['maxItems']}." if "maxItems" in field else ""
-    return (field["description"] + most).replace("|", "\\|")
+    return _cell(field["description"] + most)
 
 
 def _rules(schema: Any, place: str) -> Iterator[tuple[str, str]]:

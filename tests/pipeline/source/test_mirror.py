@@ -1,5 +1,6 @@
 """From a source to a commit and its checkout, while all goes well."""
 
+import os
 import stat
 import threading
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 
 from pipeline.app import GitSource
 from pipeline.errors import SourceError
+from pipeline.source.credentials import Credentials
 from pipeline.source.mirror import Mirrors, default_cache, git_version
 
 
@@ -189,3 +191,30 @@ def test_nothing_is_left_in_the_working_folder(origin: Any, mirrors: Mirrors, tm
     source = origin.source()
     with mirrors.checked_out(source, mirrors.resolve(source)):
         assert set(Path.cwd().iterdir()) == before
+
+
+def test_a_renewed_token_keeps_its_mirror_and_another_owner_has_his_own(
+    origin: Any, cache: Path, mirrors: Mirrors
+) -> None:
+    source = origin.source(branch="main")
+    commit = mirrors.resolve(source)
+    for token, scope in (("old", "Secret a/x"), ("new", "Secret a/x"), ("old", "Secret b/x")):
+        with mirrors.checked_out(source, commit, Credentials(password=token, scope=scope)):
+            pass
+    assert len(list(cache.glob("*.git"))) == 2
+
+
+def test_what_nobody_has_used_for_a_day_makes_room(make_origin: Callable[..., Any], cache: Path) -> None:
+    def read(name: str, mirrors: Mirrors) -> Path:
+        before = set(cache.glob("*.git"))
+        one = make_origin(name)
+        one.push({"a.yaml": name})
+        with mirrors.checked_out(one.source(branch="main"), mirrors.resolve(one.source(branch="main"))):
+            return (set(cache.glob("*.git")) - before).pop()
+
+    ours = Mirrors(cache)
+    kept, gone = read("kept", ours), read("gone", Mirrors(cache))
+    for mirror in (kept, gone):
+        os.utime(mirror.with_suffix(".lock"), (0, 0))
+    new = read("new", ours)
+    assert set(cache.glob("*.git")) == {kept, new}, "who has a checkout of it will need it again"

@@ -1,6 +1,7 @@
 """SSH keys as the real ssh-keygen sees them."""
 
 import subprocess
+from base64 import b64decode, b64encode
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,18 @@ def test_a_key_whose_line_breaks_became_spaces_is_still_one() -> None:
     key = sshkey.generate(comment="")
     mended = sshkey.opened(key.decode().replace("\n", " "))
     assert sshkey.public_line(mended.encode(), comment="") == sshkey.public_line(key, comment="")
+
+
+def test_a_key_that_would_take_for_ever_to_open_is_refused(tmp_path: Path) -> None:
+    """Whoever may write a Secret must not be able to hold up everybody's polls."""
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-a", "16", "-N", "secret", "-f", key], check=True)
+    begin, *body, end = key.read_text().strip().splitlines()
+    blob = bytearray(b64decode("".join(body)))
+    at = bytes(blob).index((16).to_bytes(4, "big"), blob.index(b"bcrypt") + 6 + 8 + 16)
+    blob[at : at + 4] = (1 << 31).to_bytes(4, "big")
+    coded = b64encode(bytes(blob)).decode()
+    hostile = "\n".join((begin, *(coded[n : n + 70] for n in range(0, len(coded), 70)), end, ""))
+    with pytest.raises(SourceError, match="too long to open"):
+        sshkey.opened(hostile, "secret")
+    assert sshkey.opened(key.read_text(), "secret").startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
