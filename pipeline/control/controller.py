@@ -104,9 +104,7 @@ class Controller:
         try:
             stop.wait()
             self._log.info("stopping")
-            self._leaving.look(stopping=True)
-        except TrimtabError as error:
-            self._log.warning("whether trimtab is being removed cannot be seen", error=str(error))
+            self._leaving.finish()
         finally:
             self._end_term()
             self._ended.set()

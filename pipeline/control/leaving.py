@@ -15,6 +15,7 @@ from pipeline.app import App, Metadata
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.discovery import Resource
+from pipeline.cluster.errors import ApiError
 from pipeline.cluster.informer import Informer
 from pipeline.control.farewell import drop_inventories, release_all
 from pipeline.control.own import (
@@ -27,6 +28,7 @@ from pipeline.control.own import (
     find_own,
     hold,
     let_go,
+    may_spare,
 )
 from pipeline.control.removal import drop_finalizer
 from pipeline.control.resource import CRD_NAME, CRDS, AppKey
@@ -63,8 +65,12 @@ class Leaving:
         self._on_leave = on_leave
         self._log = log
         self._noticed = threading.Event()
-        self._account = ("", "")
+        #: Namespace and name of our own account, empty for another kind of user; None: not asked yet.
+        self._account: tuple[str, str] | None = None
         self._lock = threading.Lock()
+        self._told: set[str] = set()
+        #: Whether anything of ours was seen to go.
+        self._going = False
         #: Whether all Apps were released, and whether our own account was let go: then nothing may be asked any more.
         self.left = False
         self._gone = False
@@ -75,17 +81,19 @@ class Leaving:
         Says in the log what it may not do.
         """
         threading.Thread(target=self._work, args=(ended, stop), name="leaving", daemon=True).start()
-        try:
-            self._account = account_of(self._connection)
-            if not self._account[0]:
-                return
-            hold(self._connection, find_own(self._connection, self._account))
-        except TrimtabError as error:
-            self._log.warning("own account is not held", reason=error.reason, error=str(error))
-        for kind in KINDS:
-            namespace = self._account[0] if kind.namespaced else None
-            informer = Informer(self._connection, kind, namespace, self._seen, selector=OWN_SELECTOR)
-            threading.Thread(target=informer.run, args=(ended,), name=f"own-{kind.plural}", daemon=True).start()
+
+    def finish(self) -> None:
+        """This process was told to end. Leaves first where Trimtab is being removed, and tries hard only then."""
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self.look(stopping=True)
+            except TrimtabError as error:
+                self._log.warning("whether trimtab is being removed cannot be seen", error=str(error))
+                if self._going and time.monotonic() < deadline:
+                    time.sleep(_PAUSE)
+                    continue
+            return
 
     def notice(self) -> None:
         """Something of ours is being deleted: look what."""
@@ -94,40 +102,64 @@ class Leaving:
     def look(self, *, stopping: bool = False) -> bool:
         """Leave where Trimtab is being removed; tells whether it is. `stopping`: this process was told to end.
 
-        Raises ApiError and ClusterUnreachableError where nothing can be told.
+        Else hold what is our own and is not held yet. Raises ApiError and ClusterUnreachableError where nothing can
+        be told.
         """
         with self._lock:
             if self._gone:
                 return True
             going = [name for kind, name in self._vital() if terminating(self._connection, kind, name)]
+            self._going = self._going or bool(going)
             if going and not self.left:
                 self._leave(" and ".join(going))
             self.left = self.left or bool(going)
-            self._gone = self._home.namespace in going or (stopping and self._uninstalled())
-            self._let_go(whole=self._gone)
+            whole = self._home.namespace in going or (stopping and self._uninstalled())
+            self._tend(whole=whole, hold_on=not (stopping or self.left))
+            self._gone = whole
             return self.left
 
     def _vital(self) -> list[tuple[Resource, str]]:
         namespaces = dict.fromkeys((self._home.namespace, self._home.inventory))
         return [(CRDS, CRD_NAME), *((NAMESPACES, name) for name in namespaces)]
 
-    def _seen(self, _namespace: str, _name: str, item: dict[str, Any] | None) -> None:
-        metadata = item["metadata"] if item is not None else {}
-        if "deletionTimestamp" in metadata and OWN_FINALIZER in (metadata.get("finalizers") or ()):
-            self._noticed.set()
-
     def _work(self, ended: threading.Event, stop: threading.Event) -> None:
+        watched = False
         while not ended.is_set():
-            self._noticed.wait()
-            self._noticed.clear()
             try:
                 # One object of ours may be deleted alone: then it goes alone. The whole shows itself in a moment.
-                if self.look() or (not ended.wait(_GRACE) and self.look()):
+                if self.look() or (watched and not ended.wait(_GRACE) and self.look()):
                     stop.set()
+                if not watched:
+                    self._watch(ended)
+                    watched = True
             except TrimtabError as error:
                 self._log.warning("leaving is tried again", reason=error.reason, error=str(error))
                 ended.wait(_PAUSE)
-                self._noticed.set()
+            else:
+                self._noticed.wait()
+            self._noticed.clear()
+
+    def _watch(self, ended: threading.Event) -> None:
+        namespace = self._own_account()[0]
+        for kind in KINDS if namespace else ():
+            where = namespace if kind.namespaced else None
+            informer = Informer(self._connection, kind, where, self._seen, selector=OWN_SELECTOR)
+            threading.Thread(target=informer.run, args=(ended,), name=f"own-{kind.plural}", daemon=True).start()
+
+    def _seen(self, _namespace: str, _name: str, item: dict[str, Any] | None) -> None:
+        """What is held and goes, or is new and not held."""
+        if item is None:
+            return
+        going = "deletionTimestamp" in item["metadata"]
+        held = OWN_FINALIZER in (item["metadata"].get("finalizers") or ())
+        self._going = self._going or (going and held)
+        if going is held:
+            self._noticed.set()
+
+    def _own_account(self) -> tuple[str, str]:
+        if self._account is None:
+            self._account = account_of(self._connection)
+        return self._account
 
     def _leave(self, why: str) -> None:
         self._log.warning("trimtab is being removed: Apps release all that they own", reason=why)
@@ -157,17 +189,32 @@ class Leaving:
             else:
                 return
 
-    def _let_go(self, *, whole: bool) -> None:
-        """Take the finalizers off our own: off all of it, or off what is being deleted by itself."""
-        if not self._account[0]:
+    def _tend(self, *, whole: bool, hold_on: bool) -> None:
+        """Take the finalizers off our own: off all of it, or off what is being deleted by itself. Else put them on."""
+        account = self._own_account()
+        if not account[0]:
             return
-        own = find_own(self._connection, self._account)
-        # Without the account nothing can be let go any more: with it everything goes.
-        whole = whole or any(item.kind is ACCOUNTS and item.going for item in own)
-        for text in let_go(self._connection, [item for item in own if whole or item.going]):
+        own = find_own(self._connection, account, self._not_held)
+        going = [item for item in own if item.going]
+        # With what lets us let go of the others everything goes.
+        whole = whole or (bool(going) and not may_spare(own))
+        for text in let_go(self._connection, own if whole else going):
             self._log.error("finalizer stays", error=text)
+        # Once the account goes, nobody could let go again.
+        if hold_on and not going and any(item.kind is ACCOUNTS for item in own):
+            hold(self._connection, own, self._not_held)
+
+    def _not_held(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._log.warning("own account is not held", error=text)
 
     def _uninstalled(self) -> bool:
         """Whether our own Deployment was deleted: then this Pod has no successor."""
-        found, _ = objects.list_objects(self._connection, DEPLOYMENTS, self._home.namespace, selector=OWN_SELECTOR)
-        return bool(self._account[0]) and all("deletionTimestamp" in item["metadata"] for item in found)
+        try:
+            found, _ = objects.list_objects(self._connection, DEPLOYMENTS, self._home.namespace, selector=OWN_SELECTOR)
+        except ApiError as error:
+            if error.temporary:
+                raise
+            return False
+        return all("deletionTimestamp" in item["metadata"] for item in found)

@@ -3,22 +3,28 @@
 `kubectl delete -f deploy` takes everything away at once; without the finalizer nobody could release the Apps.
 """
 
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.discovery import Resource
 from pipeline.cluster.errors import ApiError
 from pipeline.control.resource import CONTROLLER_MANAGER
+from pipeline.errors import TrimtabError
 
 #: On what the controller needs to the end.
 OWN_FINALIZER = "trimtab.dev/controller"
 #: What an installation's objects carry; what does not carry it is not ours to hold (the role cluster-admin).
 OWN_SELECTOR = "app.kubernetes.io/name=trimtab"
 
+#: Kubernetes' own role that may do anything; who is bound to it needs no other.
+_ALMIGHTY = ("ClusterRole", "cluster-admin")
+#: How often an object may change under our hands before it is given up.
+_TRIES = 5
 _RBAC = "rbac.authorization.k8s.io"
 _VERBS = frozenset({"get", "list", "watch", "patch"})
 
@@ -30,7 +36,7 @@ def _kind(group: str, kind: str, plural: str, *, namespaced: bool) -> Resource:
 _REVIEWS = _kind("authentication.k8s.io", "SelfSubjectReview", "selfsubjectreviews", namespaced=False)
 ACCOUNTS = _kind("", "ServiceAccount", "serviceaccounts", namespaced=True)
 DEPLOYMENTS = _kind("apps", "Deployment", "deployments", namespaced=True)
-#: In the order in which they are let go where that may be one after the other.
+#: What gives an installation its rights.
 KINDS = (
     _kind(_RBAC, "RoleBinding", "rolebindings", namespaced=True),
     _kind(_RBAC, "Role", "roles", namespaced=True),
@@ -42,10 +48,35 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """One object of the installation, as it was read."""
+    """One object of the installation, as it was read; `role` and `subjects` are a binding's."""
 
     kind: Resource
     metadata: dict[str, Any]
+    role: tuple[str, str] = ("", "")
+    subjects: tuple[Mapping[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, kind: Resource, item: Mapping[str, Any]) -> Self:
+        """From the whole object."""
+        role = item.get("roleRef") or {}
+        return cls(
+            kind, item["metadata"], (role.get("kind", ""), role.get("name", "")), tuple(item.get("subjects") or ())
+        )
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Namespace, empty for an object of the whole cluster, and name."""
+        return self.metadata.get("namespace", ""), self.metadata["name"]
+
+    @property
+    def instance(self) -> str:
+        """Which installation it is of; empty where it does not say."""
+        return str((self.metadata.get("labels") or {}).get("app.kubernetes.io/instance", ""))
+
+    @property
+    def almighty(self) -> bool:
+        """Whether it alone gives every right."""
+        return not self.kind.namespaced and self.role == _ALMIGHTY
 
     @property
     def held(self) -> bool:
@@ -74,67 +105,111 @@ def account_of(connection: Connection) -> tuple[str, str]:
     return (parts[2], parts[3]) if parts[:2] == ["system", "serviceaccount"] and len(parts) == 4 else ("", "")
 
 
-def find_own(connection: Connection, account: tuple[str, str]) -> list[Own]:
-    """The account, the bindings of it and the roles that they name, as far as they carry the label. Raises ApiError."""
-    found = {kind.kind: list(_labelled(connection, kind, account[0])) for kind in KINDS}
-    roles: set[tuple[str, str]] = set()
-    own: list[Own] = []
-    for kind in ("RoleBinding", "ClusterRoleBinding"):
-        for item in found[kind]:
-            if any(_is(subject, account) for subject in item.get("subjects") or ()):
-                own.append(Own(_by_name(kind), item["metadata"]))
-                roles.add((item["roleRef"]["kind"], item["roleRef"]["name"]))
-    own += [Own(ACCOUNTS, x["metadata"]) for x in found["ServiceAccount"] if x["metadata"]["name"] == account[1]]
-    for kind in ("Role", "ClusterRole"):
-        own += [Own(_by_name(kind), x["metadata"]) for x in found[kind] if (kind, x["metadata"]["name"]) in roles]
-    order = [kind.kind for kind in KINDS]
-    return sorted(own, key=lambda item: order.index(item.kind.kind))
+def find_own(connection: Connection, account: tuple[str, str], on_trouble: Callable[[str], None]) -> list[Own]:
+    """The account, the bindings of it and the roles that they name, as far as they carry the label.
+
+    Also a role of the same installation that no binding names any more, if it is held. `on_trouble` is told of what
+    may not be listed. Raises what may pass.
+    """
+    found = {kind.kind: _labelled(connection, kind, account[0], on_trouble) for kind in KINDS}
+    own = [item for item in found["ServiceAccount"] if item.place == account]
+    instance = own[0].instance if own else ""
+    bindings = [*found["RoleBinding"], *found["ClusterRoleBinding"]]
+    own += [item for item in bindings if any(_is(subject, account) for subject in item.subjects)]
+    roles = {item.role for item in own}
+    own += [
+        item
+        for item in (*found["Role"], *found["ClusterRole"])
+        if (item.kind.kind, item.place[1]) in roles or (item.held and instance and item.instance == instance)
+    ]
+    return own
 
 
-def hold(connection: Connection, own: Iterable[Own]) -> None:
-    """Put the finalizer on what does not have it and is not being deleted. Raises ApiError."""
+def may_spare(own: Iterable[Own]) -> bool:
+    """Whether what is being deleted can be spared: the account stays, and may do anything without it."""
+    own = tuple(own)
+    leaving = any(item.kind is ACCOUNTS and item.going for item in own)
+    return not leaving and any(item.almighty and not item.going for item in own)
+
+
+def hold(connection: Connection, own: Iterable[Own], on_trouble: Callable[[str], None]) -> None:
+    """Put the finalizer on what does not have it. `on_trouble` is told what may not be held. Raises what may pass."""
     for item in own:
-        if not item.held and not item.going:
-            _set(connection, item, [*(item.metadata.get("finalizers") or ()), OWN_FINALIZER])
+        if item.held or item.going:
+            continue
+        finalizers = [*(item.metadata.get("finalizers") or ()), OWN_FINALIZER]
+        patch = {"metadata": {"finalizers": finalizers, "resourceVersion": item.metadata["resourceVersion"]}}
+        try:
+            objects.merge_patch(connection, item.kind, *item.place, patch, manager=CONTROLLER_MANAGER)
+        except ApiError as error:
+            if error.temporary:
+                raise
+            if error.status not in (404, 409):  # it is another by now, as its watch will tell
+                on_trouble(f"{item}: {error.message}")
 
 
 def let_go(connection: Connection, own: Iterable[Own]) -> list[str]:
-    """Take the finalizer off; what could not be let go, with the reason.
+    """Take the finalizer off; what could not be let go, with the reason. Raises ClusterUnreachableError.
 
-    The account and the bindings of the whole cluster go at the same moment: each of them is what lets us let go of
-    the others. (An API server takes some seconds to forget a token, and some milliseconds to forget a binding.)
+    The account and what gives it rights are what lets us let go of the others. So first goes what is not needed for
+    that where the account may do anything, then the rest at the same moment: an API server takes some milliseconds
+    until it heeds that a binding is gone, and some seconds for an account.
     """
     items = [item for item in own if item.held]
-    last = [item for item in items if not item.kind.namespaced or item.kind is ACCOUNTS]
-    trouble = [text for item in items if item not in last and (text := _try(connection, item))]
-    if last:
-        with ThreadPoolExecutor(max_workers=len(last)) as pool:
-            trouble += [text for text in pool.map(lambda item: _try(connection, item), last) if text]
-    return trouble
+    last = [item for item in items if item.almighty or item.kind is ACCOUNTS]
+    if not any(item.almighty for item in last):
+        last = items
+    return [
+        text for group in ([item for item in items if item not in last], last) for text in _at_once(connection, group)
+    ]
 
 
-def _try(connection: Connection, item: Own) -> str:
+def _at_once(connection: Connection, items: Sequence[Own]) -> list[str]:
+    if not items:
+        return []
+    ready = threading.Barrier(len(items))
+    with ThreadPoolExecutor(max_workers=len(items)) as pool:
+        return [text for text in pool.map(lambda item: _try(connection, item, ready), items) if text]
+
+
+def _try(connection: Connection, item: Own, ready: threading.Barrier) -> str:
+    """Read it first, so that a wire is open and the request needs no second try; then all go at the same moment."""
     try:
-        _set(connection, item, [name for name in item.metadata["finalizers"] if name != OWN_FINALIZER])
+        meta = objects.get_metadata(connection, item.kind, *item.place)
+    except TrimtabError:
+        meta = {"metadata": item.metadata}
+    finally:
+        ready.wait()
+    for _ in range(_TRIES):
+        finalizers = (meta["metadata"].get("finalizers") or []) if meta is not None else []
+        if OWN_FINALIZER not in finalizers:
+            return ""
+        place = f"/metadata/finalizers/{finalizers.index(OWN_FINALIZER)}"
+        operations = [{"op": "test", "path": place, "value": OWN_FINALIZER}, {"op": "remove", "path": place}]
+        try:
+            objects.json_patch(connection, item.kind, *item.place, operations, manager=CONTROLLER_MANAGER)
+        except ApiError as error:
+            if error.not_found:
+                return ""
+            if error.status not in (409, 422):  # another finalizer came or went
+                return f"{item}: {error.message}"
+            meta = objects.get_metadata(connection, item.kind, *item.place)
+        else:
+            return ""
+    return f"{item}: it changes all the time"
+
+
+def _labelled(connection: Connection, kind: Resource, namespace: str, on_trouble: Callable[[str], None]) -> list[Own]:
+    where = namespace if kind.namespaced else None
+    try:
+        found, _ = objects.list_objects(connection, kind, where, selector=OWN_SELECTOR)
     except ApiError as error:
-        return "" if error.not_found else f"{item}: {error.message}"
-    return ""
+        if error.temporary:
+            raise
+        on_trouble(error.message)
+        return []
+    return [Own.of(kind, item) for item in found]
 
 
-def _set(connection: Connection, item: Own, finalizers: list[str]) -> None:
-    patch = {"metadata": {"finalizers": finalizers, "resourceVersion": item.metadata["resourceVersion"]}}
-    namespace, name = item.metadata.get("namespace", ""), item.metadata["name"]
-    objects.merge_patch(connection, item.kind, namespace, name, patch, manager=CONTROLLER_MANAGER)
-
-
-def _labelled(connection: Connection, kind: Resource, namespace: str) -> Iterator[dict[str, Any]]:
-    items, _ = objects.list_objects(connection, kind, namespace if kind.namespaced else None, selector=OWN_SELECTOR)
-    yield from items
-
-
-def _is(subject: dict[str, Any], account: tuple[str, str]) -> bool:
+def _is(subject: Mapping[str, Any], account: tuple[str, str]) -> bool:
     return (subject.get("kind"), subject.get("namespace"), subject.get("name")) == ("ServiceAccount", *account)
-
-
-def _by_name(name: str) -> Resource:
-    return next(kind for kind in KINDS if kind.kind == name)

@@ -83,7 +83,7 @@ class Uninstall:
             self._delete_all(kind, self.namespace if kind.namespaced else None)
         # The controller lets its own go as well, if it is still there.
         for account in accounts:
-            for text in let_go(self.connection, find_own(self.connection, account)):
+            for text in let_go(self.connection, find_own(self.connection, account, self.warn)):
                 self.warn(text)
         meta = self._meta(NAMESPACES, self.namespace)
         if meta is None or keep_namespace:

@@ -41,7 +41,7 @@ def _everywhere(options: InstallOptions) -> list[dict[str, Any]]:
         _rule("", "namespaces", *_READ, "create"),
         _rule("apiextensions.k8s.io", "customresourcedefinitions", *_READ),
         # Its finalizer on its own roles: without them it could not let Apps go when it is deleted.
-        _rule(_RBAC, roles, "list"),
+        _rule(_RBAC, roles, "list", "watch"),
         {**_rule(_RBAC, roles, "get", "patch"), "resourceNames": own},
         # Of Apps in any namespace: the Secrets that their source.secretRef names.
         *([_rule("", "secrets", "get")] if options.watch_all else []),
@@ -56,8 +56,8 @@ def _at_home() -> list[dict[str, Any]]:
         _rule("", "configmaps", *_READ, *_WRITE, "delete"),
         # Whether it is being removed as a whole: then its Deployment is deleted too.
         _rule("apps", "deployments", "list"),
-        _rule("", "serviceaccounts", "get", "list", "patch"),
-        _rule(_RBAC, ("roles", "rolebindings"), "get", "list", "patch"),
+        _rule("", "serviceaccounts", "get", "list", "watch", "patch"),
+        _rule(_RBAC, ("roles", "rolebindings"), "get", "list", "watch", "patch"),
     ]
 
 

@@ -295,7 +295,7 @@ class Watched:
                     self.lines.add((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
 
     def _run(self) -> None:
-        while not self._stop.wait(0.01):
+        while not self._stop.wait(0.05):
             self.look()
 
 
@@ -327,7 +327,7 @@ def test_no_secret_value_is_ever_shown(
         for name, (transport, data, _) in apps.items():
             repository.commit(make_map(name), folder=name)
             forge.secret(name, data)
-            forge.put(name, transport, secret=name, path=name)
+            forge.put(name, transport, secret=name, path=name, interval="1m")
         for name, (*_, reason) in apps.items():
             forge.apps.until_reason(name, reason)
         shown = {

@@ -1,7 +1,6 @@
 """What the tests of commands share: App resources on the control plane, and a terminal."""
 
 import contextlib
-import json
 import os
 import pty
 import subprocess
@@ -15,21 +14,13 @@ from played import Apps
 
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
-from pipeline.control.resource import APPS, CRD_NAME
-from pipeline.install.schema import crd
+from pipeline.control.resource import APPS
 
 
 @pytest.fixture
 def connection(control_plane: harness.ControlPlane) -> Iterator[Connection]:
     with Connection.open(kubeconfig=control_plane.kubeconfig) as opened:
         yield opened
-
-
-@pytest.fixture(scope="session")
-def apps_are_known(control_plane: harness.ControlPlane) -> None:
-    """The CustomResourceDefinition is installed."""
-    control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input=json.dumps(crd()))
-    control_plane.kubectl("wait", "--for=condition=Established", f"crd/{CRD_NAME}", "--timeout=60s")
 
 
 @pytest.fixture
