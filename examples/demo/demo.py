@@ -91,13 +91,13 @@ class Demo:
         text = (EXAMPLES / "demo" / "apps.yaml").read_text()
         (self.folder / "apps.yaml").write_text(text.replace("ssh://git@git.example.com/", self.sshd.url("")))
         self.show("kubectl", "apply", "-f", "apps.yaml")
-        self.show(
-            "kubectl", "wait", "-n", HOME, "--for=condition=Ready", "app/kustomize", "app/helm", "--timeout=60s"
-        )
+        self.show("kubectl", "wait", "-n", HOME, "--for=condition=Ready", "app/kustomize", "app/helm", "--timeout=60s")
         for example in (KUSTOMIZE, HELM):
             self.await_pods(example, OLD)
 
-        self.say(6, f"Push nginx {NEW} to all three: `sync` for one that shall not wait, the others follow by themselves")
+        self.say(
+            6, f"Push nginx {NEW} to all three: `sync` for one that shall not wait, the others follow by themselves"
+        )
         for example in ALL:
             self.commit(example, f"nginx {NEW}", lambda e=example: self.replace_tag(e))
         self.show("trimtab", "sync", "default")
@@ -225,7 +225,9 @@ class Demo:
         def images() -> list[str]:
             return sorted(image for name, image in self.running_pods() if name.startswith(f"{example.namespace}/"))
 
-        self.until(f"3 running Pods of nginx:{tag} for {example.app}", images, lambda seen: seen == [f"nginx:{tag}"] * 3)
+        self.until(
+            f"3 running Pods of nginx:{tag} for {example.app}", images, lambda seen: seen == [f"nginx:{tag}"] * 3
+        )
         self.note(f"3 Pods of nginx:{tag} run in namespace {example.namespace}")
 
     def await_commit(self, example: Example) -> None:

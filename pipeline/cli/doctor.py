@@ -10,9 +10,11 @@ import typer
 
 from pipeline.app import DEFAULT_NAMESPACE
 from pipeline.cli import options as opt
+from pipeline.cli.controller import Leadership
 from pipeline.cli.output import Format, emit, out
 from pipeline.cli.packages import check_packages
 from pipeline.cluster.session import Session
+from pipeline.control.resource import APPS, crd_missing
 from pipeline.errors import TrimtabError
 from pipeline.source.mirror import git_version
 from renderers.tool import tool_version
@@ -42,7 +44,7 @@ def doctor(
     context: opt.Context = "",
     output: Annotated[Format, typer.Option("--output", "-o", help="table, json or yaml.")] = Format.TABLE,
 ) -> int:
-    """Look at git, helm, kustomize, the cluster, permissions and packages. Exits 1 when something needed is missing."""
+    """Look at tools, cluster, controller and permissions. Exits 1 when something needed is missing."""
     findings = list(_findings(lambda: opt.connect(kubeconfig, context), inventory_namespace))
     if output is Format.TABLE:
         for finding in findings:
@@ -64,6 +66,8 @@ def _findings(connect: Callable[[], Session], namespace: str) -> Iterator[Findin
     except TrimtabError as error:
         yield Finding("cluster", ok=False, detail=str(error))
         return
+    yield _try("apps", lambda: _apps(session), needed=False)
+    yield _try("controller", lambda: _controller(session, namespace), needed=False)
     for verb, group, resource in _RIGHTS:
         look = partial(_may, session, verb, group, resource, namespace)
         # An account with less may still serve the Apps that need no more.
@@ -75,6 +79,20 @@ def _try(what: str, look: Callable[[], str], *, needed: bool = True) -> Finding:
         return Finding(what, ok=True, detail=look(), needed=needed)
     except TrimtabError as error:
         return Finding(what, ok=False, detail=str(error), needed=needed)
+
+
+def _apps(session: Session) -> str:
+    if session.discovery.find(APPS.kind, APPS.group, APPS.version) is None:
+        raise crd_missing()
+    return f"the cluster serves {APPS.plural}.{APPS.group} {APPS.version}"
+
+
+def _controller(session: Session, namespace: str) -> str:
+    leadership = Leadership(session.connection, namespace, namespace)
+    said = leadership.look()
+    if leadership.absent:
+        raise TrimtabError(said, hint="without one, trimtab apply does what a controller does by itself")
+    return said
 
 
 def _own_packages() -> str:

@@ -351,3 +351,40 @@ def test_health_and_metrics_are_served(
     assert f'trimtab_app_ready{{name="shop",namespace="{apps.namespace}"}} 1.0' in metrics
     assert 'trimtab_syncs_total{result="Succeeded"}' in metrics
     assert "trimtab_leader 1.0" in metrics
+
+
+def test_what_fails_for_good_is_not_tried_again_until_something_changes(
+    app: Any, apps: Apps, repository: Repository, make_map: Make, start: Start
+) -> None:
+    (repository.work / "broken.yaml").write_text("a: [")
+    repository.commit(make_map("one"))
+    controller = start()
+    apps.put("shop", {"url": repository.url}, **_target(app, interval="1h"))
+    apps.until_reason("shop", "RenderFailed")
+    time.sleep(3)
+    assert len(controller.lines("sync failed")) == 1
+    apps.put("shop", {"url": repository.url, "path": "."}, **_target(app, interval="59m"))
+    controller.until("the next try", lambda: len(controller.lines("sync failed")) == 2)
+
+
+def test_what_may_pass_is_tried_again_long_before_the_interval(
+    app: Any, apps: Apps, repository: Repository, make_map: Make, start: Start, control_plane: Any, tmp_path: Path
+) -> None:
+    repository.commit(make_map("one"), make_map("two"))
+    failures: list[str] = []
+
+    def strike(_number: int, method: str, path: str, *, after: bool = False) -> tuple[int, bytes] | None:
+        if after or method != "PATCH" or "/configmaps/two" not in path or len(failures) > 3:
+            return None
+        failures.append(path)
+        return 500, b"etcd has a bad day"
+
+    with ApiProxy(control_plane.url, Path(control_plane.ca)) as proxy:
+        proxy.strike = strike
+        controller = start(kubeconfig=proxy.kubeconfig(tmp_path / "proxied", control_plane.token))
+        apps.put("shop", {"url": repository.url}, **_target(app, interval="1h"))
+        apps.until_reason("shop", "PartlyApplied")
+        assert app.names() == {"one"}
+        apps.until_reason("shop", "Succeeded")
+        assert app.names() == {"one", "two"}
+        controller.kill()
