@@ -41,12 +41,12 @@ test: install tools ## Run the tests (ARGS="-k word" is handed to pytest)
 	@$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --dist=worksteal $(ARGS)
 
 .PHONY: demo
-demo: install tools ## Show the main job on a control plane (KEEP=1 leaves it running)
+demo: install tools ## Show the main job on a control plane (KEEP=1 waits before the end)
 	@$(BIN)/python $(LOCAL)/controlplane.py run -- \
 		$(BIN)/python examples/demo/demo.py $(if $(KEEP),--keep)
 
 .PHONY: down
-down: ## Stop the control plane that `make demo KEEP=1` left
+down: ## Stop the control plane that `controlplane.py up` keeps
 	@$(PYTHON) $(LOCAL)/controlplane.py down
 
 .PHONY: bench

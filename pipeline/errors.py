@@ -4,6 +4,7 @@ from renderers.manifest import TrimtabError
 
 __all__ = [
     "ClusterUnreachableError",
+    "CredentialsRefusedError",
     "InputError",
     "LeaseLostError",
     "SourceError",
@@ -39,6 +40,12 @@ class ClusterUnreachableError(TrimtabError):
     temporary = True
     exit_code = 5
     reason = "ClusterUnreachable"
+
+
+class CredentialsRefusedError(ClusterUnreachableError):
+    """The API server does not know who asks, or not any more."""
+
+    reason = "CredentialsRefused"
 
 
 class LeaseLostError(TrimtabError):

@@ -23,12 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-EXAMPLES = Path(__file__).resolve().parent.parent
-ROOT = EXAMPLES.parent
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tests" / "support"))
 from pod import Pod
 from sshd import Sshd
 
+EXAMPLES = Path(__file__).resolve().parent.parent
+ROOT = EXAMPLES.parent
 TRIMTAB = Path(sys.executable).with_name("trimtab")
 HOME = "trimtab-system"
 OLD, NEW = "1.13.12", "1.14.2"
@@ -108,12 +108,12 @@ class Demo:
 
         self.say(7, "What is not as git says is put right")
         self.show("kubectl", "scale", "deployment/nginx", "--replicas=1", "-n", KUSTOMIZE.namespace)
-        self.until("3 replicas are put back", lambda: self.replicas(KUSTOMIZE), lambda seen: seen == 3)
+        self.until("3 replicas again", lambda: self.replicas(KUSTOMIZE), lambda seen: seen == 3)
         self.await_pods(KUSTOMIZE, NEW)
-        self.note("drift: 3 replicas again")
         self.commit(PLAIN, "no Service", (self.work(PLAIN) / "service.yaml").unlink)
         self.show("trimtab", "sync", "default")
-        self.expect("the Service is pruned", self.kubectl("get", "service", "nginx", "--ignore-not-found"), "")
+        self.expect("no Service", self.kubectl("get", "service", "nginx", "--ignore-not-found"), "")
+        self.seen("the Service that left git is gone from the cluster")
 
         self.say(8, f"Back to {OLD} until git moves on")
         self.show("trimtab", "rollback", "helm")
@@ -129,7 +129,7 @@ class Demo:
         self.expect("the controller ends cleanly", self.pod.stop(), 0)
         self.expect("every Pod runs on", self.running_pods(), before)
         self.expect("nothing is Terminating", self.terminating(), [])
-        self.note(f"the same {len(before)} Pods run, nothing is Terminating")
+        self.seen(f"the same {len(before)} Pods run, and nothing is Terminating")
 
     def edit_deploy(self) -> None:
         """A copy of deploy/ in which exactly the line with the repository is another. Shows it."""
@@ -150,17 +150,16 @@ class Demo:
         self.pod = self.started.enter_context(
             Pod(self.kubectl, self.folder / "pod", name="trimtab", namespace=HOME),
         )
-        self.note("the controller runs as its Deployment says: same arguments, environment and service account")
+        self.seen("the controller runs: arguments, environment and service account as its Deployment says")
 
     def trust_the_server(self) -> None:
         """The message names the command, and this does just that."""
         message = self.await_reason("HostKeyUnknown")
         self.note(f"HostKeyUnknown: {message}")
-        found = re.search(r"`(kubectl create configmap [^`]*)`", message)
-        if found is None:
-            raise UnexpectedError(f"expected a message that says how to add the host key; saw {message}")
-        (self.folder / "known_hosts").write_text(self.sshd.known_hosts)
-        self.show(*shlex.split(found[1]))
+        commands = re.findall(r"`([^`]*)`", message)
+        self.expect("commands that make the server known", len(commands), 3)
+        for command in commands:
+            self.show("sh", "-c", command)
 
     def add_the_key(self) -> None:
         """What a person does on the deploy key page of GitHub or GitLab."""
@@ -168,7 +167,7 @@ class Demo:
         self.note(f"AuthenticationFailed: {message}")
         key = self.show("trimtab", "identity").splitlines()[0]
         self.sshd.allow(key)
-        self.note("(added on the git server, to read)")
+        self.seen("added on the git server as a deploy key that may only read")
 
     def say(self, step: int, text: str) -> None:
         print(f"\n[{step}/{STEPS}] {time.monotonic() - self.begin:4.1f} s  {text}", flush=True)
@@ -179,9 +178,13 @@ class Demo:
             for part in textwrap.wrap(line, 112, break_long_words=False, break_on_hyphens=False):
                 print(f"{INDENT}{part}", flush=True)
 
+    def seen(self, text: str) -> None:
+        """Something that happened, and was looked at."""
+        print(f"{INDENT}✓ {text}", flush=True)
+
     def show(self, *command: str, quiet: bool = False) -> str:
         """Run a command, and show it with what it printed; `quiet`: with how many lines that were."""
-        print(f"{INDENT}$ {shlex.join(command)}", flush=True)
+        print(f"{INDENT}$ {command[2] if command[:2] == ('sh', '-c') else shlex.join(command)}", flush=True)
         text = self.call(list(command))
         lines = text.rstrip().splitlines()
         shown = [f"({len(lines)} objects)"] if quiet else lines
@@ -228,7 +231,7 @@ class Demo:
         self.until(
             f"3 running Pods of nginx:{tag} for {example.app}", images, lambda seen: seen == [f"nginx:{tag}"] * 3
         )
-        self.note(f"3 Pods of nginx:{tag} run in namespace {example.namespace}")
+        self.seen(f"3 Pods of nginx:{tag} run in namespace {example.namespace}")
 
     def await_commit(self, example: Example) -> None:
         head = self.git("rev-parse", "HEAD", at=example).strip()
@@ -354,7 +357,7 @@ def main() -> int:
 
 def stay(demo: Demo) -> None:
     """Keep everything running until Ctrl-C."""
-    print(f"\nEverything keeps running until you press Ctrl-C. In another terminal:\n")
+    print("\nEverything keeps running until you press Ctrl-C. In another terminal:\n")
     print(f"  export KUBECONFIG={os.environ['KUBECONFIG']} PATH={TRIMTAB.parent}:$PATH")
     print("  kubectl get apps,pods -A; trimtab status helm; trimtab history")
     print(f"  change something in {demo.folder / 'work'}, commit, git push origin main; trimtab sync")

@@ -38,10 +38,15 @@ def choose(connection: Connection, name: str, namespace: str) -> dict[str, Any]:
 
 
 def find(connection: Connection, app: App) -> dict[str, Any] | None:
-    """The App's resource; None where there is none, and where the cluster knows no Apps."""
+    """The App's resource; None where there is none, where the cluster knows no Apps, or where they may not be read.
+
+    Who may not read Apps may still have some that only an inventory knows.
+    """
     try:
         return get_app(connection, app.metadata.namespace, app.name)
-    except InputError:
+    except ApiError as error:
+        if not error.forbidden:
+            raise
         return None
 
 

@@ -15,7 +15,7 @@ from pipeline.cli.follow import Patience
 from pipeline.cli.outcome import ask_and_show, outcome_data
 from pipeline.cli.output import Format, emit, out, warn
 from pipeline.cluster.connection import Connection
-from pipeline.control.resource import REJECTED_ANNOTATION, ROLLBACK_ANNOTATION
+from pipeline.control.resource import HEAD, REJECTED_ANNOTATION, ROLLBACK_ANNOTATION
 from pipeline.errors import InputError
 
 _FULL_ID = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
@@ -52,13 +52,13 @@ def rollback(
     resource = choose(connection, app, namespace)
     if cancel:
         return _cancel(connection, resource, patience, output, no_wait=no_wait)
-    to, rejected = way_back(resource, commit.lower())
+    to = way_back(resource, commit.lower())
     if output is Format.TABLE:
         warn(
-            f"App {full_name(resource)} goes back to {to[:_SHORT]}; {rejected[:_SHORT]} is not taken again.\n"
-            f"It stays until git moves on past {rejected[:_SHORT]}, or {command_for('rollback', resource)} --cancel"
+            f"App {full_name(resource)} goes back to {to[:_SHORT]}; what git is at now is not taken again.\n"
+            f"It stays until git moves on, or {command_for('rollback', resource)} --cancel"
         )
-    annotations = {ROLLBACK_ANNOTATION: to, REJECTED_ANNOTATION: rejected}
+    annotations = {ROLLBACK_ANNOTATION: to, REJECTED_ANNOTATION: HEAD}
     return ask_and_show(connection, resource, annotations, patience, output, no_wait=no_wait, judge=_judge)
 
 
@@ -88,8 +88,8 @@ def _judge(resource: Mapping[str, Any]) -> int:
     return 1
 
 
-def way_back(resource: Mapping[str, Any], wanted: str) -> tuple[str, str]:
-    """The commit to go back to, and the one that is rejected, both in full; pure.
+def way_back(resource: Mapping[str, Any], wanted: str) -> str:
+    """The commit to go back to, in full; pure.
 
     `wanted` is empty, a full id, or the beginning of one in the history. Raises InputError, which lists the history.
     """
@@ -97,17 +97,18 @@ def way_back(resource: Mapping[str, Any], wanted: str) -> tuple[str, str]:
     present = attempted(status)
     if not present:
         raise InputError(f"App {full_name(resource)} was not synced yet: there is nothing to go back from")
-    # While a rollback holds, git still stands at what was rejected first.
-    rejected = status.rollback.rejected if status.rollback else present
-    to = (
-        _chosen(resource, status, wanted)
-        if wanted
-        else _last_good(resource, status, {present, status.commit, rejected})
-    )
-    if to == rejected:
-        hint = f"{command_for('rollback', resource)} --cancel" if status.rollback else "name an older one"
-        raise InputError(f"{to[:_SHORT]} is the commit that a rollback leaves", hint=hint)
-    return to, rejected
+    if wanted:
+        to = _chosen(resource, status, wanted)
+    else:
+        to = _last_good(resource, status, {present, status.rollback.rejected if status.rollback else present})
+    if status.rollback is not None and to == status.rollback.rejected:
+        raise InputError(
+            f"{to[:_SHORT]} is the commit that the present rollback rejects",
+            hint=f"{command_for('rollback', resource)} --cancel",
+        )
+    if status.rollback is None and to == present:
+        raise InputError(f"{to[:_SHORT]} is the commit that a rollback leaves", hint="name an older one")
+    return to
 
 
 def attempted(status: Status) -> str:

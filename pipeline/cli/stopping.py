@@ -21,5 +21,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        # Who was asked is at its end: to be asked once more must not kill it there.
+        if not stop.is_set():
+            for number, handler in before.items():
+                signal.signal(number, handler)

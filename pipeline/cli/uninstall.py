@@ -55,14 +55,6 @@ def uninstall(
     return 0
 
 
-def _say(text: str) -> None:
-    out().print(text, markup=False)
-
-
-def _warn(text: str) -> None:
-    warn(f"warning: {text}")
-
-
 def _check_controller(connection: Connection, namespace: str) -> None:
     leadership = Leadership(connection, namespace, namespace)
     said = leadership.look()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.cluster.stream import Stream
 from pipeline.cluster.wire import Request, Response, Wire
-from pipeline.errors import ClusterUnreachableError
+from pipeline.errors import CredentialsRefusedError
 
 if TYPE_CHECKING:  # the module imports `kubernetes`, which takes longer than a render
     from pipeline.cluster.access import Access
@@ -43,7 +43,7 @@ class Pool:
     def exchange(self, request: Request) -> Response:
         """Send a request and read its answer.
 
-        Raises OSError, ClusterUnreachableError for refused credentials, and what the request's fence raises.
+        Raises OSError, CredentialsRefusedError for refused credentials, and what the request's fence raises.
         """
         return self._accepted(lambda access: self._exchange(access, request))
 
@@ -68,7 +68,7 @@ class Pool:
                 self._drop()
         answer = send(self.access)
         if isinstance(answer, Response) and answer.status == 401:
-            raise ClusterUnreachableError(
+            raise CredentialsRefusedError(
                 f"the API server {access.server} refuses the credentials",
                 hint="log in again, or choose another context with --context",
             )

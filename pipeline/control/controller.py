@@ -79,8 +79,8 @@ class Controller:
             connection, settings.namespace, LEASE, socket.gethostname(),
             duration=settings.lease, renew_deadline=settings.lease * 2 / 3, retry=settings.lease / 7.5,
         )  # fmt: skip
-        home = Home(settings.namespace, settings.inventory_namespace)
-        self._leaving = Leaving(connection, home, self._apps, self._end_term, log)
+        home = Home(settings.namespace, settings.inventory_namespace, settings.watch)
+        self._leaving = Leaving(connection, home, self._end_term, log)
         self._term: Term | None = None
         self._term_lock = threading.RLock()
         self._ended = threading.Event()
@@ -192,7 +192,7 @@ class Controller:
     def _start_term(self, connection: Connection, fence: Callable[[], None]) -> None:
         with self._term_lock:
             fence()
-            if self._ended.is_set():
+            if self._ended.is_set() or self._leaving.left:
                 return
             self._trouble = ""
             self._log.info("leading", holder=self._lease.identity, version=__version__)

@@ -31,10 +31,9 @@ from pipeline.control.own import (
     may_spare,
 )
 from pipeline.control.removal import drop_finalizer
-from pipeline.control.resource import CRD_NAME, CRDS, AppKey
-from pipeline.control.shared import AppStore
+from pipeline.control.resource import APPS, CRD_NAME, CRDS, AppKey
 from pipeline.control.terminating import terminating
-from pipeline.errors import TrimtabError
+from pipeline.errors import CredentialsRefusedError, TrimtabError
 from pipeline.inventory.store import NAMESPACES
 from pipeline.observe.logs import Logger
 
@@ -43,25 +42,24 @@ _GRACE = 2.0
 #: How long it is tried, in seconds: after a minute the token of a deleted account is refused.
 _PATIENCE = 50.0
 _PAUSE = 1.0
+_LONG_PAUSE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where the controller lives: its own namespace, and the inventory's."""
+    """Where the controller lives: its own namespace, and the inventory's. `watch`: whose Apps it serves, None: all."""
 
     namespace: str
     inventory: str
+    watch: tuple[str, ...] | None
 
 
 class Leaving:
     """`on_leave` ends all turns before anything is released. Afterwards this process has nothing to do."""
 
-    def __init__(
-        self, connection: Connection, home: Home, apps: AppStore, on_leave: Callable[[], None], log: Logger
-    ) -> None:
+    def __init__(self, connection: Connection, home: Home, on_leave: Callable[[], None], log: Logger) -> None:
         self._connection = connection
         self._home = home
-        self._apps = apps
         self._on_leave = on_leave
         self._log = log
         self._noticed = threading.Event()
@@ -71,8 +69,10 @@ class Leaving:
         self._told: set[str] = set()
         #: Whether anything of ours was seen to go.
         self._going = False
-        #: Whether all Apps were released, and whether our own account was let go: then nothing may be asked any more.
+        #: Whether it leaves or has left: nothing may be applied any more.
         self.left = False
+        #: Whether all Apps were released, and whether our own account was let go: then nothing may be asked any more.
+        self._released = False
         self._gone = False
 
     def begin(self, ended: threading.Event, stop: threading.Event) -> None:
@@ -90,7 +90,7 @@ class Leaving:
                 self.look(stopping=True)
             except TrimtabError as error:
                 self._log.warning("whether trimtab is being removed cannot be seen", error=str(error))
-                if self._going and time.monotonic() < deadline:
+                if self._hopeful(error) and time.monotonic() < deadline:
                     time.sleep(_PAUSE)
                     continue
             return
@@ -110,9 +110,8 @@ class Leaving:
                 return True
             going = [name for kind, name in self._vital() if terminating(self._connection, kind, name)]
             self._going = self._going or bool(going)
-            if going and not self.left:
+            if going and not self._released:
                 self._leave(" and ".join(going))
-            self.left = self.left or bool(going)
             whole = self._home.namespace in going or (stopping and self._uninstalled())
             self._tend(whole=whole, hold_on=not (stopping or self.left))
             self._gone = whole
@@ -133,11 +132,17 @@ class Leaving:
                     self._watch(ended)
                     watched = True
             except TrimtabError as error:
-                self._log.warning("leaving is tried again", reason=error.reason, error=str(error))
-                ended.wait(_PAUSE)
+                self._log.warning("whether trimtab is being removed cannot be seen", error=str(error))
+                if self._going and not self._hopeful(error):
+                    stop.set()
+                ended.wait(_PAUSE if self._going else _LONG_PAUSE)
             else:
                 self._noticed.wait()
             self._noticed.clear()
+
+    def _hopeful(self, error: TrimtabError) -> bool:
+        """Whether there is something to do that may succeed later. Without the account another process has done it."""
+        return self._going and not isinstance(error, CredentialsRefusedError)
 
     def _watch(self, ended: threading.Event) -> None:
         namespace = self._own_account()[0]
@@ -163,15 +168,28 @@ class Leaving:
 
     def _leave(self, why: str) -> None:
         self._log.warning("trimtab is being removed: Apps release all that they own", reason=why)
+        self.left = True
         self._on_leave()
-        keys = self._apps.keys()
+        keys = self._served()
         apps = [App(Metadata(name, namespace)) for namespace, name in keys]
         namespaces = {self._home.namespace, *(namespace for namespace, _ in keys)}
         count = release_all(self._connection, apps, self._trouble, namespaces)
         drop_inventories(self._connection, self._home.inventory, apps)
         with ThreadPoolExecutor(max_workers=16) as pool:
             list(pool.map(self._drop, keys))
+        self._released = True
         self._log.info("released", objects=count, apps=len(apps))
+
+    def _served(self) -> list[AppKey]:
+        """All Apps that are served. Asked anew: a process that has just begun knows none yet."""
+        found: list[dict[str, Any]] = []
+        for namespace in self._home.watch or (None,):
+            try:
+                found += objects.list_objects(self._connection, APPS, namespace)[0]
+            except ApiError as error:
+                if not error.not_found:
+                    raise
+        return [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found]
 
     def _trouble(self, text: str) -> None:
         self._log.warning("not released", error=text)
@@ -181,6 +199,8 @@ class Leaving:
         while True:
             try:
                 drop_finalizer(self._connection, key)
+            except CredentialsRefusedError:
+                return
             except TrimtabError as error:
                 if time.monotonic() > deadline:
                     self._log.error("finalizer stays", app="/".join(key), error=str(error))

@@ -3,6 +3,7 @@
 `kubectl delete -f deploy` takes everything away at once; without the finalizer nobody could release the Apps.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,6 @@ from pipeline.cluster.connection import Connection
 from pipeline.cluster.discovery import Resource
 from pipeline.cluster.errors import ApiError
 from pipeline.control.resource import CONTROLLER_MANAGER
-from pipeline.errors import TrimtabError
 
 #: On what the controller needs to the end.
 OWN_FINALIZER = "trimtab.dev/controller"
@@ -25,6 +25,8 @@ OWN_SELECTOR = "app.kubernetes.io/name=trimtab"
 _ALMIGHTY = ("ClusterRole", "cluster-admin")
 #: How often an object may change under our hands before it is given up.
 _TRIES = 5
+#: How long requests that are to leave at the same moment wait for each other, in seconds.
+_TOGETHER = 2.0
 _RBAC = "rbac.authorization.k8s.io"
 _VERBS = frozenset({"get", "list", "watch", "patch"})
 
@@ -165,38 +167,45 @@ def let_go(connection: Connection, own: Iterable[Own]) -> list[str]:
 
 
 def _at_once(connection: Connection, items: Sequence[Own]) -> list[str]:
-    if not items:
-        return []
-    ready = threading.Barrier(len(items))
-    with ThreadPoolExecutor(max_workers=len(items)) as pool:
-        return [text for text in pool.map(lambda item: _try(connection, item, ready), items) if text]
+    """All requests wait for each other right before they are sent, on wires that are open by then."""
+    with ThreadPoolExecutor(max_workers=max(1, len(items))) as pool:
+        read = zip(items, pool.map(lambda item: _finalizers(connection, item), items), strict=True)
+        held = [(item, finalizers) for item, finalizers in read if OWN_FINALIZER in finalizers]
+        ready = threading.Barrier(max(1, len(held)), timeout=_TOGETHER)
+
+        def together() -> None:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                ready.wait()
+
+        troubles = pool.map(lambda pair: _try(connection, connection.fenced(together), *pair), held)
+        return [text for text in troubles if text]
 
 
-def _try(connection: Connection, item: Own, ready: threading.Barrier) -> str:
-    """Read it first, so that a wire is open and the request needs no second try; then all go at the same moment."""
-    try:
-        meta = objects.get_metadata(connection, item.kind, *item.place)
-    except TrimtabError:
-        meta = {"metadata": item.metadata}
-    finally:
-        ready.wait()
-    for _ in range(_TRIES):
-        finalizers = (meta["metadata"].get("finalizers") or []) if meta is not None else []
-        if OWN_FINALIZER not in finalizers:
-            return ""
+def _try(connection: Connection, first: Connection, item: Own, finalizers: list[str]) -> str:
+    """Take ours off; `first` is the connection for the first try."""
+    connections = [first, *[connection] * (_TRIES - 1)]
+    for each in connections:
         place = f"/metadata/finalizers/{finalizers.index(OWN_FINALIZER)}"
         operations = [{"op": "test", "path": place, "value": OWN_FINALIZER}, {"op": "remove", "path": place}]
         try:
-            objects.json_patch(connection, item.kind, *item.place, operations, manager=CONTROLLER_MANAGER)
+            objects.json_patch(each, item.kind, *item.place, operations, manager=CONTROLLER_MANAGER)
         except ApiError as error:
             if error.not_found:
                 return ""
             if error.status not in (409, 422):  # another finalizer came or went
                 return f"{item}: {error.message}"
-            meta = objects.get_metadata(connection, item.kind, *item.place)
         else:
             return ""
+        finalizers = _finalizers(connection, item)
+        if OWN_FINALIZER not in finalizers:
+            return ""
     return f"{item}: it changes all the time"
+
+
+def _finalizers(connection: Connection, item: Own) -> list[str]:
+    """As they are now; none where it is gone."""
+    meta = objects.get_metadata(connection, item.kind, *item.place)
+    return list(meta["metadata"].get("finalizers") or ()) if meta is not None else []
 
 
 def _labelled(connection: Connection, kind: Resource, namespace: str, on_trouble: Callable[[str], None]) -> list[Own]:

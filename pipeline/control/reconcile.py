@@ -5,18 +5,20 @@ import threading
 from collections.abc import Callable
 
 from pipeline.app import App, GitSource, app_of_resource, parse_duration
+from pipeline.app.status import Rollback
 from pipeline.cluster import objects
 from pipeline.cluster.errors import ApiError
 from pipeline.control import report, syncing
 from pipeline.control import status as said
 from pipeline.control.depends import Dependencies
 from pipeline.control.memory import Memories, Memory, Turn
-from pipeline.control.polls import Repository
+from pipeline.control.polls import Answer, Repository
 from pipeline.control.removal import Removal
 from pipeline.control.resource import (
     APPS,
     CONTROLLER_MANAGER,
     FINALIZER,
+    HEAD,
     REJECTED_ANNOTATION,
     ROLLBACK_ANNOTATION,
     AppKey,
@@ -119,7 +121,7 @@ class Reconciler:
         shared.metrics.app_suspended(*turn.key, suspended=app.spec.suspend)
         if app.spec.suspend:
             shared.polls.forget(turn.key)
-            report.write(shared, turn, said.suspended(memory.status, turn.moment, name=app.name))
+            report.write(shared, turn, said.suspended(memory.status, turn.moment, name=str(app)))
             return None
         try:
             repository = self._repository(app, app.spec.source.git)
@@ -140,9 +142,7 @@ class Reconciler:
         if answer is None or (turn.moment.request and answer.asked < memory.asked[1]):
             return None  # the answer brings the next turn
         commit, rollback = wanted_commit(answer, turn.annotations)
-        if rollback is None and REJECTED_ANNOTATION in turn.annotations and answer.commit:
-            # Git has moved on past what was rejected.
-            self._patch(turn, {"annotations": {ROLLBACK_ANNOTATION: None, REJECTED_ANNOTATION: None}})
+        self._keep_rollback(turn, rollback, answer)
         if not commit:
             if answer.lost and answer.error is not None:
                 report.write(shared, turn, said.source_lost(memory.status, answer.error, turn.moment))
@@ -159,6 +159,16 @@ class Reconciler:
         if self._outdated(turn.key, memory):
             return 0.0
         return syncing.run(shared, turn, Job(app, git, answer, commit, rollback, interval))
+
+    def _keep_rollback(self, turn: Turn, rollback: Rollback | None, answer: Answer) -> None:
+        """Write down which commit is rejected, or end a rollback that git has moved on past."""
+        rejected = turn.annotations.get(REJECTED_ANNOTATION)
+        if rejected is None or not answer.commit:
+            return
+        if rollback is None:
+            self._patch(turn, {"annotations": {ROLLBACK_ANNOTATION: None, REJECTED_ANNOTATION: None}})
+        elif rejected == HEAD:
+            self._patch(turn, {"annotations": {REJECTED_ANNOTATION: answer.commit}})
 
     def _repository(self, app: App, git: GitSource) -> Repository:
         """Where the App's source is asked, and by whose key. Raises SourceError for what an App may not do."""

@@ -47,7 +47,7 @@ class Removal:
         log = shared.log.bind(app=turn.name)
         if result.owned:
             log.warning("deletion waits", changes=result.summary)
-            report.write(shared, turn, said.deleting(turn.memory.status, result, turn.moment, name=app.name))
+            report.write(shared, turn, said.deleting(turn.memory.status, result, turn.moment))
             return _AGAIN if result.held_digest else syncing.backoff(turn.memory, _AGAIN)
         log.info("deleted", changes=result.summary, released_because=going or app.spec.deletion_policy)
         drop_finalizer(shared.connection, turn.key)

@@ -14,7 +14,7 @@ from pipeline.plan.model import Action
 from pipeline.result import SyncResult
 
 #: What is no failure, though the App may not be ready.
-_CALM = frozenset({"Succeeded", "RolledBack", "Suspended", "DependencyNotReady", "Deleting"})
+_CALM = frozenset({"Succeeded", "RolledBack", "Suspended", "DependencyNotReady"})
 
 
 def write(shared: Shared, turn: Turn, status: Status) -> None:

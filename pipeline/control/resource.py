@@ -1,7 +1,7 @@
 """The App as an object of the API server: where it is, what is written on it, and the few requests for that."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
@@ -11,8 +11,6 @@ from pipeline.errors import InputError
 
 #: Namespace and name of an App.
 AppKey = tuple[str, str]
-
-_Answer = TypeVar("_Answer")
 
 _VERBS = frozenset({"get", "list", "watch", "create", "update", "patch", "delete"})
 APPS = Resource("trimtab.dev", "v1alpha1", "App", "apps", namespaced=True, verbs=_VERBS)
@@ -34,19 +32,26 @@ FINALIZER = "trimtab.dev/finalizer"
 SYNC_ANNOTATION = "trimtab.dev/sync-requested"
 #: The digest of the held prune that a person approved.
 APPROVED_ANNOTATION = "trimtab.dev/approved"
-#: A rollback: the commit to keep, and the one that is not taken again. Both, or none.
+#: A rollback: the commit to keep, and the one that is not taken again. Both, or none. Who asks for it rejects `HEAD`,
+#: what the source is at when the controller asks it next; the controller writes that commit in its place.
 ROLLBACK_ANNOTATION = "trimtab.dev/rollback-to"
 REJECTED_ANNOTATION = "trimtab.dev/rollback-rejected"
+HEAD = "HEAD"
 
 
 def get_app(connection: Connection, namespace: str, name: str) -> dict[str, Any] | None:
-    """The App resource; None where there is none of that name. Raises InputError where there is no such kind."""
-    return _installed(lambda: objects.get(connection, APPS, namespace, name))
+    """The App resource; None where there is none of that name, or the cluster knows no Apps."""
+    return objects.get(connection, APPS, namespace, name)
 
 
 def list_apps(connection: Connection, namespace: str | None) -> list[dict[str, Any]]:
     """All App resources of a namespace, or of all for None. Raises InputError where there is no such kind."""
-    return _installed(lambda: objects.list_objects(connection, APPS, namespace)[0])
+    try:
+        return objects.list_objects(connection, APPS, namespace)[0]
+    except ApiError as error:
+        if error.kind_missing:
+            raise crd_missing() from error
+        raise
 
 
 def annotate(
@@ -63,12 +68,3 @@ def crd_missing() -> InputError:
         f"the cluster knows no Apps: the CustomResourceDefinition {CRD_NAME} is missing",
         hint="install Trimtab: kubectl apply -f deploy, or trimtab install --apply",
     )
-
-
-def _installed(request: Callable[[], _Answer]) -> _Answer:
-    try:
-        return request()
-    except ApiError as error:
-        if error.kind_missing:
-            raise crd_missing() from error
-        raise

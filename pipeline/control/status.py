@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from pipeline.app import DEFAULT_NAMESPACE
 from pipeline.app.status import HISTORY_MAX, LIST_MAX, Condition, Held, Past, Problem, Rollback, Status
 from pipeline.errors import TrimtabError
 from pipeline.plan.model import Action
@@ -68,7 +69,8 @@ def after_error(old: Status, error: TrimtabError, moment: Moment, *, commit: str
     if commit:
         status = _with(status, moment, ("SourceReady", "True", "Read", ""))
     past = Past(moment.now, error.reason, text, commit or old.commit)
-    return msgspec.structs.replace(status, history=_history(old, past, acted=False))
+    # What the sync before said of single objects may not hold any more.
+    return msgspec.structs.replace(status, history=_history(old, past, acted=False), problems=(), held=None)
 
 
 def source_lost(status: Status, error: TrimtabError, moment: Moment) -> Status:
@@ -83,19 +85,21 @@ def blocked(old: Status, reason: str, message: str, moment: Moment) -> Status:
 
 
 def suspended(old: Status, moment: Moment, *, name: str) -> Status:
-    """A person said to leave it alone. Whether it was ready stays as it was."""
+    """A person said to leave it alone. Whether it was ready stays as it was. `name` is namespace/name."""
     ready = old.condition("Ready")
-    message = f"nothing is applied or pruned until `trimtab resume {name}`"
+    message = f"nothing is applied or pruned until {_command('resume', name)}"
     return _with(old, moment, ("Ready", ready.status if ready else "Unknown", "Suspended", message))
 
 
-def deleting(old: Status, result: SyncResult, moment: Moment, *, name: str) -> Status:
+def deleting(old: Status, result: SyncResult, moment: Moment) -> Status:
     """The App is being deleted, and something of it is still there."""
     held = _held(result)
     problems = _problems(result)
     if held is not None:
         reason = "PruneHeld"
-        message = f"deleting the App would delete {_objects(held.count)}: `trimtab approve {name}` lets it go on"
+        message = (
+            f"deleting the App would delete {_objects(held.count)}: {_command('approve', result.app)} lets it go on"
+        )
     else:
         reason = "DeletionFailed"
         message = _first(problems) or "some objects could not be removed"
@@ -146,8 +150,8 @@ def _verdict(
     if result.unhealthy:
         return "NotReady", _first(problems)
     if held is not None:
-        name = result.app.partition("/")[2]
-        return "PruneHeld", f"the prune of {_objects(held.count)} waits: `trimtab approve {name}` lets it go on"
+        how = _command("approve", result.app)
+        return "PruneHeld", f"the prune of {_objects(held.count)} waits: {how} lets it go on"
     state = f"{_objects(result.owned)} applied" + (" and ready" if waited else "")
     if rollback is not None:
         rejected, to = rollback.rejected[:_SHORT], rollback.to[:_SHORT]
@@ -219,3 +223,9 @@ def _cut(text: str) -> str:
 
 def _objects(count: int) -> str:
     return "1 object" if count == 1 else f"{count} objects"
+
+
+def _command(verb: str, app: str) -> str:
+    """What a person types to do that to the App (namespace/name)."""
+    namespace, _, name = app.rpartition("/")
+    return f"`trimtab {verb} {name}{f' -n {namespace}' if namespace not in ('', DEFAULT_NAMESPACE) else ''}`"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pipeline.app.status import Rollback
 from pipeline.control.polls import Answer
-from pipeline.control.resource import REJECTED_ANNOTATION, ROLLBACK_ANNOTATION
+from pipeline.control.resource import HEAD, REJECTED_ANNOTATION, ROLLBACK_ANNOTATION
 
 
 def wanted_commit(answer: Answer | None, annotations: Mapping[str, str]) -> tuple[str, Rollback | None]:
@@ -14,6 +14,8 @@ def wanted_commit(answer: Answer | None, annotations: Mapping[str, str]) -> tupl
     """
     commit = answer.commit if answer is not None else ""
     to, rejected = annotations.get(ROLLBACK_ANNOTATION, ""), annotations.get(REJECTED_ANNOTATION, "")
+    if to and rejected == HEAD:
+        return to, Rollback(to, commit)
     if to and rejected and commit in ("", rejected):
         return to, Rollback(to, rejected)
     return commit, None

@@ -52,6 +52,10 @@ class GitFailed(Exception):  # noqa: N818 - an event inside this room; it leaves
         self.late = late
         self.flooded = flooded
 
+    def saying(self, said: str) -> "GitFailed":
+        """The same failure in other words."""
+        return GitFailed(self.code, said, late=self.late, flooded=self.flooded)
+
     @property
     def killed(self) -> bool:
         """Whether git was ended from outside: that says nothing of the repository."""

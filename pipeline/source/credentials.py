@@ -1,5 +1,6 @@
 """Credentials: what opens a repository, as a value. How git gets them: handover; where they come from: secrets."""
 
+import base64
 import hashlib
 import json
 import re
@@ -56,6 +57,13 @@ class Credentials:
         """A hash of all content: what one credential may read, another may not."""
         content = [getattr(self, part.name) for part in fields(self) if part.compare]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    def hidden_in(self, text: str) -> str:
+        """The text without password and token: a server may say again what it was sent."""
+        pair = base64.b64encode(f"{self.username or 'git'}:{self.password}".encode()).decode()
+        for secret in (self.password and pair, self.password, self.bearer_token):
+            text = text.replace(secret, "***") if secret else text
+        return text
 
     @property
     def key_fingerprint(self) -> str:

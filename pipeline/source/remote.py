@@ -1,6 +1,7 @@
 """A repository elsewhere: what its refs are, and fetching from it. Only questions that name exactly what is wanted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +93,7 @@ class Remote:
 
     def fetch(self, git_dir: Path, wanted: str, kept_as: str, *, keep_open: int) -> None:
         """Bring a ref or a commit, with its history, into the repository at `git_dir`, whatever it was before."""
-        with handed_over(self.credentials, self.url, self.folders) as environment:
+        with self._opened() as environment:
             run_git(
                 "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
                 "--no-auto-maintenance", "--", self.url, f"+{wanted}:{kept_as}",
@@ -108,8 +109,17 @@ class Remote:
         """The error for a talk that failed; `timeout` (seconds) was its limit."""
         return unreachable(failure, self.shown, timeout=timeout, credentials=self.credentials)
 
-    def _refs(self, *arguments: str) -> dict[str, str]:
+    @contextmanager
+    def _opened(self) -> Iterator[Mapping[str, str]]:
+        """What git needs to get in; a failure does not repeat it."""
         with handed_over(self.credentials, self.url, self.folders) as environment:
+            try:
+                yield environment
+            except GitFailed as failure:
+                raise failure.saying(self.credentials.hidden_in(failure.said)) from None
+
+    def _refs(self, *arguments: str) -> dict[str, str]:
+        with self._opened() as environment:
             output = run_git("ls-remote", "--quiet", *arguments, environment=environment, timeout=self.timeout)
         lines = (line.partition("\t") for line in output.decode(errors="replace").splitlines())
         return {name: commit for commit, _, name in lines}

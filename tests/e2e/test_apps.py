@@ -236,6 +236,38 @@ def test_a_rollback_can_be_cancelled_and_outlives_a_restart(
     until(lambda: _value(app) == "bad")
 
 
+def test_what_is_rejected_is_what_git_is_at_also_where_the_app_was_not_told_of_it(
+    app: Any, apps: Apps, repository: Repository, make_map: Make, start: Start, trimtab: Callable[..., Any]
+) -> None:
+    good = repository.commit(make_map("one", a="good"), folder="deploy")
+    start()
+    apps.put("shop", {"url": repository.url, "path": "deploy"}, **_target(app, interval="1h"))
+    apps.until_ready("shop", good)
+    repository.commit(make_map("one", a="bad"), folder="deploy")
+    assert trimtab("sync", "shop", "-n", apps.namespace).code == 0
+    # The status goes on naming the commit before this one, which changes nothing of the App.
+    head = repository.commit(make_map("other"), folder="elsewhere")
+    assert trimtab("rollback", "shop", "-n", apps.namespace).code == 0
+    assert _value(app) == "good"
+    assert apps.status("shop")["rollback"] == {"to": good, "rejected": head}
+    until(lambda: json.loads(apps.kubectl("get", "app", "shop", "-n", apps.namespace, "-o", "json"))["metadata"][
+        "annotations"]["trimtab.dev/rollback-rejected"] == head)  # fmt: skip
+
+
+def test_a_commit_that_cannot_be_rendered_can_be_rejected(
+    app: Any, apps: Apps, repository: Repository, make_map: Make, start: Start, trimtab: Callable[..., Any]
+) -> None:
+    good = repository.commit(make_map("one", a="good"))
+    start()
+    apps.put("shop", {"url": repository.url}, **_target(app))
+    apps.until_ready("shop", good)
+    (repository.work / "broken.yaml").write_text("a: [")
+    bad = repository.commit()
+    apps.until_reason("shop", "RenderFailed")
+    assert trimtab("rollback", "shop", "-n", apps.namespace).code == 0
+    assert apps.status("shop")["rollback"] == {"to": good, "rejected": bad}
+
+
 def _value(app: Any) -> str | None:
     live = app.get("configmap", "one")
     return live["data"]["a"] if live else None

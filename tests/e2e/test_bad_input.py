@@ -214,7 +214,6 @@ def test_an_account_of_one_namespace_keeps_its_inventory_there(
     [
         (["nope"], ("nope", "trimtab --help")),
         (["render", "--nope"], ("--nope", "trimtab render --help")),
-        (["run"], ("--git-url",)),
         (["status", "--output", "prose"], ("prose", "json")),
         (["apply"], ("folder",)),
         (["apply", "."], ("--name",)),

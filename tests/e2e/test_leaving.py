@@ -3,14 +3,14 @@
 import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import harness
 import pytest
 from control import Repository
-from deployment import NAMESPACE, Installation, World
+from deployment import NAMESPACE, Installation, Process, World
 from waiting import until
 
 from pipeline.cluster.connection import Connection
@@ -18,7 +18,6 @@ from pipeline.cluster.connection import Connection
 pytestmark = pytest.mark.slow
 
 TEAMS = ("team-a", "team-b", "team-c")
-COUNT = 20
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +53,13 @@ def crd() -> dict[str, Any]:
 
 
 class Stock:
-    """Twenty Apps in three namespaces, with all that an App can own."""
+    """Apps in some namespaces, with all that an App can own."""
 
     def __init__(self, plane: harness.ControlPlane, connection: Connection, repository: Repository) -> None:
         self.plane, self.connection, self.repository = plane, connection, repository
         self.before = World(objects={})
 
-    def fill(self, *, homes: tuple[str, ...] = (NAMESPACE, "team-a")) -> None:
+    def fill(self, *, count: int = 20, homes: tuple[str, ...] = (NAMESPACE, "team-a")) -> None:
         """Make the repository and the Apps, and wait until all are ready."""
         for team in TEAMS:
             self.plane.kubectl("create", "namespace", team)
@@ -72,7 +71,7 @@ class Stock:
             4: [manifest("Namespace", "made")],
         }
         apps = []
-        for number in range(1, COUNT + 1):
+        for number in range(1, count + 1):
             name, home, team = f"app-{number:02}", homes[number % len(homes)], TEAMS[number // 2 % len(TEAMS)]
             team = "team-a" if number == 3 else team
             folder = self.repository.work / name
@@ -86,7 +85,16 @@ class Stock:
         self.plane.kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": apps}))
         self.plane.kubectl("wait", "--for=condition=Ready", "apps", "--all", "-A", "--timeout=90s")
         self.before = self.look()
-        assert len(self.before.owned()) == 2 * COUNT + 5
+        assert len(self.before.owned()) == 2 * count + 5
+
+    def until_going(self, kind: str, name: str) -> None:
+        """Wait until it is Terminating, or gone."""
+
+        def going() -> bool:
+            text = self.plane.kubectl("get", kind, name, "--ignore-not-found", "-o", "json")
+            return not text or "deletionTimestamp" in json.loads(text)["metadata"]
+
+        until(going)
 
     def look(self) -> World:
         return World.seen(self.connection)
@@ -116,11 +124,24 @@ def app(name: str, home: str, **spec: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def installation(plane: harness.ControlPlane, tmp_path: Path) -> Iterator[Installation]:
-    made = Installation(plane, tmp_path, "--allow-file-urls", "--watch-all-namespaces", "--lease-duration=3s")
-    made.apply()
-    yield made
-    made.close()
+def install(plane: harness.ControlPlane, tmp_path: Path) -> Iterator[Callable[..., Installation]]:
+    """Applies the files of deploy/."""
+    made: list[Installation] = []
+
+    def begin(**options: str) -> Installation:
+        flags = ("--allow-file-urls", "--watch-all-namespaces", "--lease-duration=3s")
+        made.append(Installation(plane, tmp_path, *flags, **options))
+        made[-1].apply()
+        return made[-1]
+
+    yield begin
+    for installation in made:
+        installation.close()
+
+
+@pytest.fixture
+def installation(install: Callable[..., Installation]) -> Installation:
+    return install()
 
 
 @pytest.fixture
@@ -130,18 +151,54 @@ def stock(plane: harness.ControlPlane, connection: Connection, tmp_path: Path) -
     made.empty()
 
 
+def ended(*processes: Process) -> None:
+    """All end by themselves, and well."""
+    for process in processes:
+        assert process.wait() == 0, process.text()
+        assert "Traceback" not in process.text()
+        assert not process.lines("finalizer stays")
+
+
 @pytest.mark.parametrize("term", [None, 0.0, 1.0], ids=["never", "at once", "after a second"])
 def test_deleting_the_installation_leaves_every_workload(
     installation: Installation, stock: Stock, term: float | None
 ) -> None:
+    """The Pod is told to end, at some time, because its namespace or its Deployment is deleted."""
     process = installation.start()
     stock.fill()
     deletion = installation.delete()
     if term is not None:
+        stock.until_going("namespace", NAMESPACE)
         time.sleep(term)
         process.send(signal.SIGTERM)
-    assert process.wait() == 0, process.text()
-    out, _ = deletion.communicate(timeout=60)
-    assert deletion.returncode == 0, out
+    ended(process)
+    installation.gone(deletion)
     stock.assert_untouched()
-    assert "Traceback" not in process.text()
+
+
+@pytest.mark.parametrize("term", [False, True])
+def test_a_standby_does_no_harm_when_the_installation_is_deleted(
+    installation: Installation, stock: Stock, term: bool
+) -> None:
+    processes = installation.start("one"), installation.start("two")
+    stock.fill()
+    deletion = installation.delete()
+    if term:
+        stock.until_going("namespace", NAMESPACE)
+        for process in processes:
+            process.send(signal.SIGTERM)
+    ended(*processes)
+    installation.gone(deletion)
+    stock.assert_untouched()
+
+
+def test_who_has_just_lost_the_lease_leaves_in_order_too(installation: Installation, stock: Stock) -> None:
+    process = installation.start()
+    stock.fill(count=4)
+    theft = {"spec": {"holderIdentity": "somebody", "leaseDurationSeconds": 3600, "leaseTransitions": 7}}
+    stock.plane.kubectl("patch", "lease", "trimtab", "-n", NAMESPACE, "--type=merge", "-p", json.dumps(theft))
+    process.until("not leading any more")
+    deletion = installation.delete()
+    ended(process)
+    installation.gone(deletion)
+    stock.assert_untouched()

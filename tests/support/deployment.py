@@ -7,13 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness import REPOSITORY, ControlPlane
-from waiting import until
 
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
@@ -57,6 +56,17 @@ class Installation:
             env=self.plane.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
+    @staticmethod
+    def gone(deletion: "subprocess.Popen[str]") -> None:
+        """Wait until such a deletion has ended; fails the test when it hangs."""
+        try:
+            text, _ = deletion.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            deletion.kill()
+            text, _ = deletion.communicate()
+            raise AssertionError(f"the deletion hangs: {text}") from None
+        assert deletion.returncode == 0, text
+
     def start(self, name: str = "run", *, server: str = "") -> "Process":
         """The container's process: its arguments and environment, its account's rights.
 
@@ -80,7 +90,9 @@ class Installation:
     def kubeconfig(self, path: Path, *, server: str = "") -> Path:
         """Of the controller's account."""
         token = self.plane.kubectl("create", "token", "trimtab", "-n", NAMESPACE).strip()
-        cluster = {"server": server} if server else {"server": self.plane.url, "certificate-authority": str(self.plane.ca)}
+        cluster = (
+            {"server": server} if server else {"server": self.plane.url, "certificate-authority": str(self.plane.ca)}
+        )
         config = {
             "apiVersion": "v1", "kind": "Config", "current-context": "pod",
             "clusters": [{"name": "pod", "cluster": cluster}],
@@ -199,9 +211,3 @@ def _marks(metadata: dict[str, Any]) -> Iterator[str]:
     names = (*metadata.get("labels", {}), *metadata.get("annotations", {}), *metadata.get("finalizers", ()))
     yield from (name for name in names if "trimtab" in name)
     yield from (entry["manager"] for entry in metadata.get("managedFields", ()) if "trimtab" in entry["manager"])
-
-
-def settled(plane: ControlPlane, look: Callable[[], World]) -> World:
-    """The world once nothing in it is Terminating."""
-    until(lambda: not look().going(), patience=90)
-    return look()

@@ -40,7 +40,7 @@ class Pod:
         self.arguments = [*(_moved(text, volumes) for text in container["args"]), "--listen=127.0.0.1:0"]
         self.environment = {
             "PATH": os.environ["PATH"],
-            "TMPDIR": volumes["/tmp"],  # noqa: S108 - where it is mounted
+            "TMPDIR": volumes["/tmp"],
             "KUBECONFIG": str(_kubeconfig(kubectl, folder, pod["spec"]["serviceAccountName"], namespace)),
             **{each["name"]: _moved(_value(each, pod), volumes) for each in container["env"]},
         }

@@ -84,9 +84,10 @@ COMMANDS_HEAD = """# Commands
 
 Every command and every flag, made from the program's own help (`pytest tests/test_docs.py --update-docs`).
 
-Data goes to standard output, everything else to standard error; what `-o json` prints is a promise ([json.md](json.md)).
-An argument that is a folder is a path; anything else is an App's name. `--namespace` is the target namespace for
-folders, the App's own namespace for Apps. `trimtab --install-completion` adds completion to your shell.
+Data goes to standard output, everything else to standard error; what `-o json` prints is a promise
+([json.md](json.md)). An argument that is a folder is a path; anything else is an App's name. `--namespace` is the
+target namespace for folders, the App's own namespace for Apps. `trimtab --install-completion` adds completion to your
+shell.
 
 | exit code | meaning |
 | --- | --- |

@@ -9,7 +9,8 @@ import pytest
 from apiproxy import ApiProxy
 from played import Apps
 
-from pipeline.cli.apps import choose
+from pipeline.cli.apps import app_named, choose, find
+from pipeline.cluster.errors import ApiError
 from pipeline.errors import InputError
 
 Trimtab = Callable[..., Any]
@@ -79,3 +80,18 @@ def test_who_may_not_list_apps_is_told_which_right_is_missing(trimtab: Trimtab, 
         assert "give eve the verb list on apps.trimtab.dev" in result.err
         result = trimtab("sync", "shop", "-n", apps.namespace, "--kubeconfig", config)
         assert f"there is no App {apps.namespace}/shop" in result.err
+
+
+def test_who_may_not_read_apps_still_has_those_of_inventories(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(status: int) -> None:
+        def get_app(*_: object) -> None:
+            raise ApiError(status, "no")
+
+        monkeypatch.setattr("pipeline.cli.apps.get_app", get_app)
+
+    connection: Any = None
+    refuse(403)
+    assert find(connection, app_named("shop", "ns")) is None
+    refuse(500)
+    with pytest.raises(ApiError):
+        find(connection, app_named("shop", "ns"))

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.app.status import Rollback
 from pipeline.control.depends import Dependencies, cycle_through
 from pipeline.control.memory import Memories
 from pipeline.control.polls import Answer
@@ -124,3 +125,5 @@ def test_the_wanted_commit() -> None:
     assert wanted_commit(Answer(0.0, ""), rolled)[0] == C1, "a source that is silent has not moved on"
     assert wanted_commit(Answer(0.0, "3" * 40), rolled) == ("3" * 40, None)
     assert wanted_commit(Answer(0.0, C2), {ROLLBACK_ANNOTATION: C1}) == (C2, None), "half a rollback is none"
+    head = {ROLLBACK_ANNOTATION: C1, REJECTED_ANNOTATION: "HEAD"}
+    assert wanted_commit(Answer(0.0, C2), head) == (C1, Rollback(C1, C2))

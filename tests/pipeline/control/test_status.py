@@ -139,6 +139,14 @@ def test_an_error_of_the_whole_keeps_what_was_applied() -> None:
     assert not said.worth_writing(status, again), "the same failure again is no news"
 
 
+def test_an_error_of_the_whole_says_nothing_of_objects_any_more() -> None:
+    bad = _synced(
+        Status(), _result(Change(_id("a"), Action.FAILED, "no"), Change(_id("h"), Action.HELD), held_digest="d")
+    )
+    status = said.after_error(bad, InputError("it is empty"), _moment(), commit=C2)
+    assert (status.problems, status.held) == ((), None)
+
+
 def test_a_lost_source_is_not_ready_whatever_else() -> None:
     good = _synced(Status(), _result(CREATED))
     lost = said.source_lost(good, SourceUnreachableError("no answer"), _moment())

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,27 @@ def test_without_the_right_token_the_message_says_so(
     assert hint in caught.value.hint
     assert (caught.value.reason, caught.value.temporary) == ("AuthenticationFailed", False)
     assert "expired" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("credentials", "status", "repeated"),
+    [
+        ({"username": "me", "password": "t0ken"}, 401, "t0ken"),
+        ({"username": "me", "password": "t0ken"}, 401, basic("me", "t0ken").removeprefix("Basic ")),
+        ({"bearer_token": "t0ken"}, 403, "t0ken"),
+    ],
+)
+def test_a_token_that_the_server_repeats_is_not_shown(
+    make_server: Server, authority: Authority, mirrors: Mirrors,
+    credentials: dict[str, str], status: int, repeated: str,
+) -> None:  # fmt: skip
+    server = make_server()
+    server.status, server.message = status, f"authentication failed for {repeated}\n".encode()
+    with pytest.raises(SourceUnreachableError) as caught:
+        mirrors.resolve(GitSource(server.url()), Credentials(ca=authority.ca, **credentials))
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "authentication failed for ***" in shown
+    assert repeated not in shown
 
 
 def test_a_token_that_expires(make_server: Server, authority: Authority, mirrors: Mirrors) -> None:
