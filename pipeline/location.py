@@ -26,6 +26,12 @@ _USERINFO = re.compile(r"^(\w[\w+.-]*://)(?:[^/]*|[^/@]*:(?![0-9]*(?:/|$)).*)@|^
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 #: git-check-ref-format(1), and a leading dash, which git-branch refuses as well.
 _BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-/]|[/.]$|(?:^|/)\.|\.lock(?:/|$)|^@$")
+#: Sources: the hosts' own pages on deploy keys.
+_DEPLOY_KEYS = {
+    "github.com": "/settings/keys/new",
+    "gitlab.com": "/-/settings/repository#js-deploy-keys-settings",
+    "codeberg.org": "/settings/keys",
+}
 _BAD_PATH = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -51,6 +57,13 @@ def redacted(url: str) -> str:
     if not re.match(rf"ssh://{_USER}@[^@]*$", url):
         url = _USERINFO.sub(r"\1", url)
     return re.split(r"[?#]", url, maxsplit=1)[0] if re.match(r"https?:", url) else url
+
+
+def deploy_keys_page(url: str) -> str:
+    """Where a person adds a deploy key to the repository of an ssh URL; empty for a host whose pages are not known."""
+    found = re.fullmatch(rf"(?:ssh://)?{_USER}@([A-Za-z0-9.-]+){_PORT}[:/]({_PATH})", url)
+    page = _DEPLOY_KEYS.get(found[1].lower(), "") if found else ""
+    return f"https://{found[1]}/{found[2].strip('/').removesuffix('.git')}{page}" if found and page else ""
 
 
 def check_ref(kind: str, name: str) -> None:

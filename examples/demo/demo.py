@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ class Demo:
             6, f"Push nginx {NEW} to all three: `sync` for one that shall not wait, the others follow by themselves"
         )
         for example in ALL:
-            self.commit(example, f"nginx {NEW}", lambda e=example: self.replace_tag(e))
+            self.commit(example, f"nginx {NEW}", partial(self.replace_tag, example))
         self.show("trimtab", "sync", "default")
         for example in ALL:
             self.await_pods(example, NEW)

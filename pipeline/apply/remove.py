@@ -84,7 +84,7 @@ class Remover:
             except ApiError as error:
                 if error.not_found:
                     return Removed(None, None)
-                if error.status != 409:
+                if not patched_another(error):
                     raise
             live = self._read(entry, resource)
             if live is None:
@@ -147,6 +147,11 @@ def release_operations(metadata: dict[str, Any], *, manager: str, owner: str) ->
         version = {"op": "replace", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]}
         operations.append(version)
     return operations
+
+
+def patched_another(error: ApiError) -> bool:
+    """Whether such a patch, or a delete, met another object than was read: what it takes off may lack there."""
+    return error.status in (409, 422)
 
 
 def _escaped(name: str) -> str:

@@ -7,8 +7,11 @@ import typer
 from pipeline.app import DEFAULT_NAMESPACE
 from pipeline.cli import options as opt
 from pipeline.cli.output import Format, asks, confirmed, emit, out, warn
+from pipeline.cluster.connection import Connection
 from pipeline.control.identity import DEPLOY_KEY_SECRET, public_identity, replace_identity
-from pipeline.errors import InputError
+from pipeline.control.resource import list_apps
+from pipeline.errors import InputError, TrimtabError
+from pipeline.location import deploy_keys_page
 from pipeline.source.sshkey import KINDS, fingerprint
 
 _WHERE = """Add it to the repository as a deploy key; read access is enough:
@@ -58,5 +61,17 @@ def identity(
         emit({"publicKey": line, "fingerprint": fingerprint(line), "secret": secret}, output)
         return 0
     out().print(line, markup=False)
-    warn(f"fingerprint: {fingerprint(line)}\n{_WHERE}")
+    pages = "".join(f"\n  {page}" for page in _pages(connection, namespace))
+    warn(f"fingerprint: {fingerprint(line)}\n{_WHERE}{pages}")
     return 0
+
+
+def _pages(connection: Connection, namespace: str) -> list[str]:
+    """Where exactly, for the repositories of the Apps that use this key, as far as that is known."""
+    try:
+        apps = list_apps(connection, namespace)
+    except TrimtabError:
+        return []
+    sources = [(app.get("spec") or {}).get("source") or {} for app in apps]
+    urls = [(source.get("git") or {}).get("url", "") for source in sources if not source.get("secretRef")]
+    return sorted({page for url in urls if (page := deploy_keys_page(url))})

@@ -32,9 +32,8 @@ from pipeline.errors import InputError, TrimtabError
 
 _HELP = """Keeps a Kubernetes cluster on the course that git sets: renders first, then applies.
 
-Exit codes: 0 done; 1 failed (diff: differs); 2 bad usage or input, nothing changed (diff: any error);
-3 held, approval needed; 4 some objects failed, others were applied; 5 cluster or source out of reach;
-130 interrupted.
+Exit codes: 0 done; 1 failed (diff: differs); 2 bad usage or input, nothing changed (diff: any error); 3 held, approval
+needed; 4 some objects failed, others were applied; 5 cluster, source or controller out of reach; 130 interrupted.
 """
 
 

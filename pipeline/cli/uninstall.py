@@ -1,5 +1,6 @@
 """`trimtab uninstall`: takes Trimtab out of a cluster; everything that Apps have applied lives on."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from pipeline.cli.controller import Leadership
 from pipeline.cli.output import out, warn
 from pipeline.cluster.connection import Connection
 from pipeline.control.uninstall import Uninstall
-from pipeline.errors import TrimtabError
+from pipeline.errors import InputError, TrimtabError
 
 
 def register(program: typer.Typer) -> None:
@@ -33,6 +34,11 @@ def uninstall(
     context: opt.Context = "",
 ) -> int:
     """Take Trimtab out of the cluster: Apps release all that they own, and what they have applied lives on."""
+    if os.environ.get("POD_NAMESPACE") == namespace and os.environ.get("POD_NAME"):
+        raise InputError(
+            "this is a Pod of the installation, and would end in the middle of it",
+            hint="run trimtab uninstall on your own machine, or kubectl delete -f deploy",
+        )
     session = opt.connect(kubeconfig, context)
     work = Uninstall(
         session.connection,

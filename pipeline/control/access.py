@@ -49,7 +49,7 @@ class Access:
         except SourceError as error:
             error.where = scope
             raise
-        return replace(found, scope=scope)
+        return replace(found, scope=scope, home=self.namespace)
 
     def _secret(self, namespace: str, name: str, hint: str) -> dict[str, bytes]:
         where = f"Secret {namespace}/{name}, which opens the repository,"

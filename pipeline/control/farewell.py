@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pipeline.app import App
-from pipeline.apply.remove import release_operations
+from pipeline.apply.remove import patched_another, release_operations
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.discovery import Discovery, Resource
@@ -90,6 +90,7 @@ def _released(
     """Release one object, 1, or leave what is gone or not ours, 0."""
     metadata = meta["metadata"]
     namespace, name = metadata.get("namespace", ""), metadata["name"]
+    trouble = ""
     try:
         for _ in range(_TRIES):
             owner = (metadata.get("annotations") or {}).get(OWNER_ANNOTATION, "")
@@ -99,16 +100,18 @@ def _released(
             try:
                 objects.json_patch(connection, kind, namespace, name, operations, manager=_MANAGER)
             except ApiError as error:
-                if error.status != 409:
+                if not patched_another(error):
                     raise
+                trouble = error.message
             else:
                 return 1
             again = objects.get_metadata(connection, kind, namespace, name)
             if again is None:
                 return 0
             metadata = again["metadata"]
-        on_trouble(f"{kind.kind} {namespace}/{name} changes all the time")
     except (ApiError, ClusterUnreachableError) as error:
-        if not (isinstance(error, ApiError) and error.not_found):
-            on_trouble(f"{kind.kind} {namespace}/{name}: {error.message}")
+        if isinstance(error, ApiError) and error.not_found:
+            return 0
+        trouble = error.message
+    on_trouble(f"{kind.kind} {namespace}/{name}: {trouble}")
     return 0

@@ -214,12 +214,12 @@ class Leaving:
         account = self._own_account()
         if not account[0]:
             return
-        own = find_own(self._connection, account, self._not_held)
+        own = find_own(self._connection, account, self._not_held if hold_on else self._not_seen)
         going = [item for item in own if item.going]
         # With what lets us let go of the others everything goes.
         whole = whole or (bool(going) and not may_spare(own))
         for text in let_go(self._connection, own if whole else going):
-            self._log.error("finalizer stays", error=text)
+            self._log.error("finalizer stays", error=text, hint="trimtab uninstall --force takes it off")
         # Once the account goes, nobody could let go again.
         if hold_on and not going and any(item.kind is ACCOUNTS for item in own):
             hold(self._connection, own, self._not_held)
@@ -228,6 +228,10 @@ class Leaving:
         if text not in self._told:
             self._told.add(text)
             self._log.warning("own account is not held", error=text)
+
+    def _not_seen(self, text: str) -> None:
+        """So it is also where another process has let all of it go."""
+        self._log.info("own account cannot be looked at", error=text)
 
     def _uninstalled(self) -> bool:
         """Whether our own Deployment was deleted: then this Pod has no successor."""

@@ -203,8 +203,13 @@ def _try(connection: Connection, first: Connection, item: Own, finalizers: list[
 
 
 def _finalizers(connection: Connection, item: Own) -> list[str]:
-    """As they are now; none where it is gone."""
-    meta = objects.get_metadata(connection, item.kind, *item.place)
+    """As they are now, or as they were where that may not be read; none where it is gone."""
+    try:
+        meta = objects.get_metadata(connection, item.kind, *item.place)
+    except ApiError as error:
+        if error.temporary:
+            raise
+        meta = {"metadata": item.metadata}
     return list(meta["metadata"].get("finalizers") or ()) if meta is not None else []
 
 

@@ -37,7 +37,7 @@ def _everywhere(options: InstallOptions) -> list[dict[str, Any]]:
         _rule(APPS.group, APPS.plural, *_READ, "update", "patch"),
         _rule(APPS.group, f"{APPS.plural}/status", "get", "update", "patch"),
         _rule(APPS.group, f"{APPS.plural}/finalizers", "update"),
-        _rule("", "events", "get", "create", "patch"),
+        _rule("", "events", *_READ, "create", "patch"),
         _rule("", "namespaces", *_READ, "create"),
         _rule("apiextensions.k8s.io", "customresourcedefinitions", *_READ),
         # Its finalizer on its own roles: without them it could not let Apps go when it is deleted.

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass, field, fields
 
+from pipeline.app import DEFAULT_NAMESPACE
 from pipeline.errors import SourceError
 from pipeline.source import sshkey
 from pipeline.source.reasons import with_reason
@@ -23,7 +24,8 @@ class Credentials:
     instead of the system's; `client_certificate` and `client_key` in PEM.
 
     `deploy_key` says that this is the controller's own key, whose public half `trimtab identity` prints: only for
-    messages. `scope` names whose these are, such as a Secret: its mirrors stay the same when a token is renewed.
+    messages, as is `home`, the controller's namespace. `scope` names whose these are, such as a Secret: its mirrors
+    stay the same when a token is renewed.
     """
 
     ssh_key: str = field(default="", repr=False)
@@ -36,6 +38,7 @@ class Credentials:
     client_certificate: str = field(default="", repr=False)
     client_key: str = field(default="", repr=False)
     deploy_key: bool = field(default=False, compare=False)
+    home: str = field(default=DEFAULT_NAMESPACE, compare=False)
     scope: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -51,6 +54,11 @@ class Credentials:
     def personal(self) -> bool:
         """Whether nothing is given: git and ssh do as for the person who started us."""
         return self == Credentials()
+
+    @property
+    def identity_command(self) -> str:
+        """The command that prints the public half of the controller's own key."""
+        return "trimtab identity" + (f" -n {self.home}" if self.home != DEFAULT_NAMESPACE else "")
 
     @property
     def digest(self) -> str:

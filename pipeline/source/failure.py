@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.app import DEFAULT_NAMESPACE
 from pipeline.errors import SourceUnreachableError
+from pipeline.location import deploy_keys_page
 from pipeline.source.command import GitFailed
 from pipeline.source.credentials import Credentials
 from pipeline.source.reasons import Reason, with_reason
@@ -81,8 +82,8 @@ def _refused(case: _Case) -> str:
     given = case.credentials
     if given.deploy_key and given.ssh_key:
         return (
-            "add the key that `trimtab identity` prints as a deploy key of the repository (it need only read); "
-            f"offered was {given.key_fingerprint}, so it is another one there, or was taken off"
+            f"add the key that `{given.identity_command}` prints as a deploy key of the repository (it need only read)"
+            f"{_page(case)}; offered was {given.key_fingerprint}, so it is another one there, or was taken off"
         )
     if given.ssh_key:
         return (
@@ -106,14 +107,21 @@ def _refused(case: _Case) -> str:
 
 def _not_there(case: _Case) -> str:
     hint = "check the URL; a server may also say so when the credentials do not open the repository"
-    return f"{hint}: add the key of `trimtab identity` as a deploy key" if case.credentials.deploy_key else hint
+    if not case.credentials.deploy_key:
+        return hint
+    return f"{hint}: add the key of `{case.credentials.identity_command}` as a deploy key{_page(case)}"
+
+
+def _page(case: _Case) -> str:
+    page = deploy_keys_page(case.url)
+    return f" at {page}" if page else ""
 
 
 def _known_hosts(case: _Case) -> str:
     """Where a host key is to be added, or replaced."""
     if not case.credentials.ssh_key:
         return "~/.ssh/known_hosts"
-    return f"ConfigMap trimtab-known-hosts in namespace {DEFAULT_NAMESPACE}, or known_hosts in the App's Secret"
+    return f"ConfigMap trimtab-known-hosts in namespace {case.credentials.home}, or known_hosts in the App's Secret"
 
 
 def _unknown_host(case: _Case) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.location import check_commit, check_ref, normal_path, redacted, transport_of
+from pipeline.location import check_commit, check_ref, deploy_keys_page, normal_path, redacted, transport_of
 
 
 @pytest.mark.parametrize(
@@ -121,3 +121,19 @@ def test_paths_are_made_normal(path: str, normal: str) -> None:
 def test_refused_paths(path: str) -> None:
     with pytest.raises(SourceError, match="does not lie in the repository"):
         normal_path(path)
+
+
+@pytest.mark.parametrize(
+    ("url", "page"),
+    [
+        ("git@github.com:team/shop.git", "https://github.com/team/shop/settings/keys/new"),
+        ("ssh://git@github.com/team/shop.git", "https://github.com/team/shop/settings/keys/new"),
+        ("ssh://git@github.com:22/team/shop", "https://github.com/team/shop/settings/keys/new"),
+        ("git@gitlab.com:a/b/c.git", "https://gitlab.com/a/b/c/-/settings/repository#js-deploy-keys-settings"),
+        ("git@git.example.com:team/shop.git", ""),
+        ("https://github.com/team/shop.git", ""),
+        ("git@github.com.evil.example:team/shop.git", ""),
+    ],
+)
+def test_where_a_deploy_key_is_added(url: str, page: str) -> None:
+    assert deploy_keys_page(url) == page
