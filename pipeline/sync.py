@@ -65,8 +65,7 @@ def sync(app: App, checkout: Checkout, render: Callable[[], Rendered], target: T
         sent = _apply(app, planned, target)
         if app.spec.prune.after == "applied":
             removed += _prune(app, planned, target, sent, {})
-    with target.gate("wait"):
-        unhealthy = _wait(app, planned, target, sent)
+    unhealthy = _wait(app, planned, target, sent)
     with target.gate("apply"):
         if app.spec.prune.after == "healthy":
             removed += _prune(app, planned, target, sent, unhealthy)
@@ -115,15 +114,16 @@ def _wait(app: App, planned: Planned, target: Target, sent: list[Sent]) -> dict[
         waiting |= {object_id: planned.resources[object_id] for object_id in unchanged}
     if not waiting:
         return {}
-    target.progress.step("wait", len(waiting))
-    health = wait(
-        target.session.connection,
-        waiting,
-        selector=selector(app),
-        timeout=parse_duration(app.spec.wait.timeout, what="wait.timeout"),
-        stop=target.stop,
-        on_change=lambda object_id, state: target.progress.note(f"{object_id}: {state.message}"),
-    )
+    with target.gate("wait"):
+        target.progress.step("wait", len(waiting))
+        health = wait(
+            target.session.connection,
+            waiting,
+            selector=selector(app),
+            timeout=parse_duration(app.spec.wait.timeout, what="wait.timeout"),
+            stop=target.stop,
+            on_change=lambda object_id, state: target.progress.note(f"{object_id}: {state.message}"),
+        )
     return {object_id: state for object_id, state in health.items() if state.state is not State.CURRENT}
 
 
