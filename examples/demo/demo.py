@@ -359,7 +359,8 @@ def main() -> int:
 def stay(demo: Demo) -> None:
     """Keep everything running until Ctrl-C."""
     print("\nEverything keeps running until you press Ctrl-C. In another terminal:\n")
-    print(f"  export KUBECONFIG={os.environ['KUBECONFIG']} PATH={TRIMTAB.parent}:$PATH")
+    tools = Path(shutil.which("kubectl") or "").parent
+    print(f"  export KUBECONFIG={os.environ['KUBECONFIG']} PATH={TRIMTAB.parent}:{tools}:$PATH")
     print("  kubectl get apps,pods -A; trimtab status helm; trimtab history")
     print(f"  change something in {demo.folder / 'work'}, commit, git push origin main; trimtab sync")
     sys.stdout.flush()

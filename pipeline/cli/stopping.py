@@ -21,7 +21,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
     try:
         yield stop
     finally:
-        # Who was asked is at its end: to be asked once more must not kill it there.
-        if not stop.is_set():
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        for number, handler in before.items():
+            # Who was asked is at its end already: to be asked once more must not kill it there.
+            ends = stop.is_set() and number == signal.SIGTERM
+            signal.signal(number, signal.SIG_IGN if ends else handler)

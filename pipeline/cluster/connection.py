@@ -47,6 +47,7 @@ class Connection:
         self._closed = threading.Event()
         self._reached = False
         self._fence: Callable[[], None] | None = None
+        self._admitted: Callable[[], None] | None = None
         self._longest = math.inf
 
     @classmethod
@@ -72,6 +73,16 @@ class Connection:
         """
         other = copy.copy(self)
         other._fence = check  # noqa: SLF001 - of our own kind
+        return other
+
+    def admitted(self, check: Callable[[], None]) -> Self:
+        """The same connection, where a write is sent in two parts, and `check` called in between.
+
+        By then the API server has let the request in: it has seen who sends it and that he may, and looks no more
+        (RFC 9110, `Expect: 100-continue`). It acts when it has the rest. Wires are shared, as those of `fenced`.
+        """
+        other = copy.copy(self)
+        other._admitted = check  # noqa: SLF001 - of our own kind
         return other
 
     def once(self, *, timeout: float) -> Self:
@@ -115,9 +126,9 @@ class Connection:
         headers = header("Accept", accept) + self._user_agent
         if body is not None:
             headers += header("Content-Type", content_type or "application/json")
-        fence = None if method == "GET" else self._fence
+        fence, admitted = (None, None) if method == "GET" else (self._fence, self._admitted)
         request = Request(
-            verb or method, method, _target(path, query), headers, body, min(timeout, self._longest), fence
+            verb or method, method, _target(path, query), headers, body, min(timeout, self._longest), fence, admitted
         )
         outcome = self._try(request)
         deadline = self._deadline()

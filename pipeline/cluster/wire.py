@@ -6,6 +6,7 @@ header parser costs as much CPU as all the rest of a request.
 
 import contextlib
 import http.client
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,8 @@ if TYPE_CHECKING:  # the module imports `kubernetes`, which takes longer than a 
 _LINE_MAX = 1 << 16
 #: Seconds that TCP and TLS may take at most to come up.
 _CONNECT_TIMEOUT = 10.0
+#: Seconds in which a server may ask for a body that waits to be asked for; who says nothing knows no such asking.
+_CONTINUE_TIMEOUT = 2.0
 #: Seconds of silence before the kernel asks whether the peer still lives, between questions, and their
 #: number.
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
@@ -37,7 +40,8 @@ class Request(NamedTuple):
     """One request, the credentials aside. `target` (path and query) is escaped, `headers` lines end in CRLF.
 
     `verb` is the API server's word for it, `timeout` (seconds) is for each wait on the socket. `fence`, where there is
-    one, is asked at the last moment, and raises to keep the request from being sent.
+    one, is asked at the last moment, and raises to keep the request from being sent. `admitted`, where there is one, is
+    called between head and body, when the server has let the request in.
     """
 
     verb: str
@@ -47,6 +51,7 @@ class Request(NamedTuple):
     body: bytes | None
     timeout: float
     fence: Callable[[], None] | None = None
+    admitted: Callable[[], None] | None = None
 
 
 class Wire:
@@ -95,31 +100,54 @@ class Wire:
     def _send(self, request: Request, credentials: str) -> tuple[int, Mapping[str, str]]:
         self.answered = self.reusable = False
         self._sock.settimeout(request.timeout)
-        body = request.body
-        length = "" if body is None else f"Content-Length: {len(body)}\r\n"
+        body = request.body or b""
+        admitted = request.admitted if body else None
+        length = "" if request.body is None else f"Content-Length: {len(body)}\r\n"
+        expect = "Expect: 100-continue\r\n" if admitted is not None else ""
         head = (
             f"{request.method} {self._prefix}{request.target} HTTP/1.1\r\n"
-            f"{self._host}{credentials}{request.headers}{length}\r\n"
+            f"{self._host}{credentials}{request.headers}{length}{expect}\r\n"
         ).encode()
+        if admitted is not None:
+            self._sock.sendall(head)
+            refusal = self._refusal()
+            if refusal is not None:
+                return refusal
+            admitted()
+            head = b""
         # A server that refuses a body for its size answers before it has read it, and closes.
         with contextlib.suppress(ConnectionError):
-            self._sock.sendall(head if body is None else head + body)
+            self._sock.sendall(head + body)
         return self._status()
+
+    def _refusal(self) -> tuple[int, Mapping[str, str]] | None:
+        """The answer of a server that does not want the body; None where it asks for it, or says nothing (RFC 9110)."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        if not poll.poll(_CONTINUE_TIMEOUT * 1000):
+            return None
+        status, headers = self._head()
+        self._keeps = False
+        return (status, headers) if status >= 200 else None
 
     def _status(self) -> tuple[int, Mapping[str, str]]:
         while True:
-            line = self._line()
-            self.answered = True
-            version, _, rest = line.partition(b" ")
-            if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():
-                raise ConnectionError("the answer is not HTTP/1.1")
-            headers: dict[str, str] = {}
-            while (field := self._line()) not in (b"\r\n", b"\n"):
-                name, _, value = field.partition(b":")
-                headers[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
-            if int(rest[:3]) >= 200:
-                self._keeps = version == b"HTTP/1.1" and headers.get("connection", "").lower() != "close"
-                return int(rest[:3]), headers
+            status, headers = self._head()
+            if status >= 200:
+                return status, headers
+
+    def _head(self) -> tuple[int, Mapping[str, str]]:
+        line = self._line()
+        self.answered = True
+        version, _, rest = line.partition(b" ")
+        if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():
+            raise ConnectionError("the answer is not HTTP/1.1")
+        headers: dict[str, str] = {}
+        while (field := self._line()) not in (b"\r\n", b"\n"):
+            name, _, value = field.partition(b":")
+            headers[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
+        self._keeps = version == b"HTTP/1.1" and headers.get("connection", "").lower() != "close"
+        return int(rest[:3]), headers
 
     def _chunks(self, status: int, headers: Mapping[str, str]) -> Iterator[bytes]:
         """The body (RFC 9112, section 6.3)."""

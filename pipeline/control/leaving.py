@@ -170,9 +170,11 @@ class Leaving:
         self._log.warning("trimtab is being removed: Apps release all that they own", reason=why)
         self.left = True
         self._on_leave()
-        keys = self._served()
+        found = self._served()
+        keys = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found]
         apps = [App(Metadata(name, namespace)) for namespace, name in keys]
-        namespaces = {self._home.namespace, *(namespace for namespace, _ in keys)}
+        targets = {str(((item.get("spec") or {}).get("target") or {}).get("namespace", "")) for item in found}
+        namespaces = {self._home.namespace, *(namespace for namespace, _ in keys), *targets} - {""}
         count = release_all(self._connection, apps, self._trouble, namespaces)
         drop_inventories(self._connection, self._home.inventory, apps)
         with ThreadPoolExecutor(max_workers=16) as pool:
@@ -180,7 +182,7 @@ class Leaving:
         self._released = True
         self._log.info("released", objects=count, apps=len(apps))
 
-    def _served(self) -> list[AppKey]:
+    def _served(self) -> list[dict[str, Any]]:
         """All Apps that are served. Asked anew: a process that has just begun knows none yet."""
         found: list[dict[str, Any]] = []
         for namespace in self._home.watch or (None,):
@@ -189,7 +191,7 @@ class Leaving:
             except ApiError as error:
                 if not error.not_found:
                     raise
-        return [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found]
+        return found
 
     def _trouble(self, text: str) -> None:
         self._log.warning("not released", error=text)

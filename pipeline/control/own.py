@@ -5,7 +5,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self
@@ -25,7 +25,7 @@ OWN_SELECTOR = "app.kubernetes.io/name=trimtab"
 _ALMIGHTY = ("ClusterRole", "cluster-admin")
 #: How often an object may change under our hands before it is given up.
 _TRIES = 5
-#: How long requests that are to leave at the same moment wait for each other, in seconds.
+#: How long requests that are to be carried out together wait for each other, in seconds.
 _TOGETHER = 2.0
 _RBAC = "rbac.authorization.k8s.io"
 _VERBS = frozenset({"get", "list", "watch", "patch"})
@@ -151,40 +151,28 @@ def hold(connection: Connection, own: Iterable[Own], on_trouble: Callable[[str],
 
 
 def let_go(connection: Connection, own: Iterable[Own]) -> list[str]:
-    """Take the finalizer off; what could not be let go, with the reason. Raises ClusterUnreachableError.
+    """Take the finalizer off; what could not be let go, with the reason. Raises what may pass.
 
-    The account and what gives it rights are what lets us let go of the others. So first goes what is not needed for
-    that where the account may do anything, then the rest at the same moment: an API server takes some milliseconds
-    until it heeds that a binding is gone, and some seconds for an account.
+    The account and what gives it rights are what lets us let go of each of them. So nothing is carried out before
+    the API server has let in the requests for all.
     """
-    items = [item for item in own if item.held]
-    last = [item for item in items if item.almighty or item.kind is ACCOUNTS]
-    if not any(item.almighty for item in last):
-        last = items
-    return [
-        text for group in ([item for item in items if item not in last], last) for text in _at_once(connection, group)
-    ]
-
-
-def _at_once(connection: Connection, items: Sequence[Own]) -> list[str]:
-    """All requests wait for each other right before they are sent, on wires that are open by then."""
+    items = list(own)
     with ThreadPoolExecutor(max_workers=max(1, len(items))) as pool:
         read = zip(items, pool.map(lambda item: _finalizers(connection, item), items), strict=True)
         held = [(item, finalizers) for item, finalizers in read if OWN_FINALIZER in finalizers]
-        ready = threading.Barrier(max(1, len(held)), timeout=_TOGETHER)
+        all_in = threading.Barrier(max(1, len(held)), timeout=_TOGETHER)
 
-        def together() -> None:
+        def wait() -> None:
             with contextlib.suppress(threading.BrokenBarrierError):
-                ready.wait()
+                all_in.wait()
 
-        troubles = pool.map(lambda pair: _try(connection, connection.fenced(together), *pair), held)
+        troubles = pool.map(lambda pair: _try(connection, connection.admitted(wait), *pair), held)
         return [text for text in troubles if text]
 
 
 def _try(connection: Connection, first: Connection, item: Own, finalizers: list[str]) -> str:
     """Take ours off; `first` is the connection for the first try."""
-    connections = [first, *[connection] * (_TRIES - 1)]
-    for each in connections:
+    for each in (first, *[connection] * (_TRIES - 1)):
         place = f"/metadata/finalizers/{finalizers.index(OWN_FINALIZER)}"
         operations = [{"op": "test", "path": place, "value": OWN_FINALIZER}, {"op": "remove", "path": place}]
         try:

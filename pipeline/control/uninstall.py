@@ -61,7 +61,7 @@ class Uninstall:
         self.say(f"released {len(apps)} Apps with all that they own")
 
     def release_from_here(self, inventory_namespace: str) -> None:
-        """The same without a controller; what still runs of one goes first, so that nothing is applied anew."""
+        """The same without a controller. From the moment the CRD goes, one that runs all the same applies nothing."""
         self._delete_all(DEPLOYMENTS, self.namespace)
         meta = self._meta(CRDS, CRD_NAME)
         if meta is None:
@@ -69,22 +69,25 @@ class Uninstall:
         resources, _ = objects.list_objects(self.connection, APPS, None)
         keys = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in resources]
         apps = [App(Metadata(name, namespace)) for namespace, name in keys]
+        self._delete(CRDS, meta)
         count = release_all(self.connection, apps, self.warn)
         drop_inventories(self.connection, inventory_namespace, apps)
         for key in keys:
             drop_finalizer(self.connection, key)
-        self._delete(CRDS, meta)
         self.say(f"released {len(apps)} Apps with {count} objects")
 
     def remove(self, *, keep_namespace: bool) -> None:
         """Delete the installation's own objects; Apps are released by now."""
         accounts = [(self.namespace, item["metadata"]["name"]) for item in self._labelled(ACCOUNTS, self.namespace)]
-        for kind in (DEPLOYMENTS, _SERVICES, *KINDS):
-            self._delete_all(kind, self.namespace if kind.namespaced else None)
+        own = [item for account in accounts for item in find_own(self.connection, account, self.warn)]
+        for kind in (DEPLOYMENTS, _SERVICES, ACCOUNTS):
+            self._delete_all(kind, self.namespace)
+        # Also those in the namespaces whose Apps it served.
+        for kind in (kind for kind in KINDS if kind is not ACCOUNTS):
+            self._delete_all(kind, None)
         # The controller lets its own go as well, if it is still there.
-        for account in accounts:
-            for text in let_go(self.connection, find_own(self.connection, account, self.warn)):
-                self.warn(text)
+        for text in let_go(self.connection, own):
+            self.warn(text)
         meta = self._meta(NAMESPACES, self.namespace)
         if meta is None or keep_namespace:
             return

@@ -14,6 +14,7 @@ from deployment import NAMESPACE, Installation, Process, World
 from waiting import until
 
 from pipeline.cluster.connection import Connection
+from pipeline.control.resource import CRD_NAME
 
 pytestmark = pytest.mark.slow
 
@@ -57,12 +58,44 @@ class Stock:
 
     def __init__(self, plane: harness.ControlPlane, connection: Connection, repository: Repository) -> None:
         self.plane, self.connection, self.repository = plane, connection, repository
+        self.apps: list[dict[str, Any]] = []
         self.before = World(objects={})
+
+    def put(self, name: str, team: str, *items: dict[str, Any]) -> None:
+        """One App more."""
+        self.add(name, team, *items, home=NAMESPACE)
+        self.repository.commit()
+        self.put_apps()
+
+    def add(self, name: str, team: str, *items: dict[str, Any], home: str) -> None:
+        folder = self.repository.work / name
+        folder.mkdir()
+        for item in items:
+            (folder / f"{item['kind']}-{item['metadata']['name']}.json").write_text(json.dumps(item))
+        source = {"git": {"url": self.repository.url, "path": name}}
+        self.apps.append(app(name, home, source=source, target={"namespace": team}, interval="1s"))
+
+    def put_apps(self) -> None:
+        """Apply all App resources."""
+        several = {"apiVersion": "v1", "kind": "List", "items": self.apps}
+        self.plane.kubectl("apply", "-f", "-", input=json.dumps(several))
+
+    def until_ready(self) -> None:
+        self.plane.kubectl("wait", "--for=condition=Ready", "apps", "--all", "-A", "--timeout=90s")
+
+    def until_reason(self, name: str, reason: str) -> str:
+        """Wait until an App is not ready for that reason, and give the message."""
+        path = "jsonpath={.status.conditions[?(@.type=='Ready')].reason}"
+        until(lambda: self.plane.kubectl("get", "app", name, "-n", NAMESPACE, "-o", path) == reason)
+        return self.plane.kubectl("get", "app", name, "-n", NAMESPACE, "-o", path.replace("reason", "message"))
+
+    def finalizers(self, kind: str, name: str) -> str:
+        return self.plane.kubectl("get", kind, name, "-o", "jsonpath={.metadata.finalizers}")
 
     def fill(self, *, count: int = 20, homes: tuple[str, ...] = (NAMESPACE, "team-a")) -> None:
         """Make the repository and the Apps, and wait until all are ready."""
-        for team in TEAMS:
-            self.plane.kubectl("create", "namespace", team)
+        for name in (*TEAMS, *set(homes) - {NAMESPACE, *TEAMS}):
+            self.plane.kubectl("create", "namespace", name)
         self.plane.kubectl("create", "configmap", "settings", "-n", "team-a", "--from-literal=before=us")
         more = {
             1: [manifest("ClusterRole", "reader", "rbac.authorization.k8s.io/v1", rules=[])],
@@ -70,20 +103,14 @@ class Stock:
             3: [manifest("ConfigMap", "settings", data={"since": "us"})],
             4: [manifest("Namespace", "made")],
         }
-        apps = []
         for number in range(1, count + 1):
-            name, home, team = f"app-{number:02}", homes[number % len(homes)], TEAMS[number // 2 % len(TEAMS)]
-            team = "team-a" if number == 3 else team
-            folder = self.repository.work / name
-            folder.mkdir()
-            objects = [deployment(name), manifest("ConfigMap", name, data={"a": "1"}), *more.get(number, ())]
-            for item in objects:
-                (folder / f"{item['kind']}-{item['metadata']['name']}.json").write_text(json.dumps(item))
-            source = {"git": {"url": self.repository.url, "path": name}}
-            apps.append(app(name, home, source=source, target={"namespace": team}, interval="1s"))
+            name, home = f"app-{number:02}", homes[number % len(homes)]
+            team = "team-a" if number == 3 else TEAMS[number // 2 % len(TEAMS)]
+            items = [deployment(name), manifest("ConfigMap", name, data={"a": "1"}), *more.get(number, ())]
+            self.add(name, team, *items, home=home)
         self.repository.commit()
-        self.plane.kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": apps}))
-        self.plane.kubectl("wait", "--for=condition=Ready", "apps", "--all", "-A", "--timeout=90s")
+        self.put_apps()
+        self.until_ready()
         self.before = self.look()
         assert len(self.before.owned()) == 2 * count + 5
 
@@ -99,8 +126,8 @@ class Stock:
     def look(self) -> World:
         return World.seen(self.connection)
 
-    def assert_untouched(self) -> None:
-        """Every workload runs as before, and nothing says that we were there."""
+    def assert_untouched(self, *kept: str) -> None:
+        """Every workload runs as before, and nothing says that we were there, but for what is `kept`."""
         until(lambda: not self.look().going(), patience=60)
         now = self.look()
         pods = self.before.uids("Pod")
@@ -108,11 +135,11 @@ class Stock:
         assert len(workloads) > len(self.before.owned())
         assert {key: now.uids().get(key) for key in workloads} == workloads
         # Kubernetes copies what a Deployment is annotated with to its ReplicaSets, and never takes it off there.
-        assert {key for key in now.marked() if not key.startswith("ReplicaSet/")} == set()
+        assert {key for key in now.marked() if not key.startswith("ReplicaSet/")} <= set(kept)
 
     def empty(self) -> None:
         """Take the workloads off again."""
-        self.plane.kubectl("delete", "namespace", *TEAMS, "made", "--ignore-not-found")
+        self.plane.kubectl("delete", "namespace", *TEAMS, "made", "homes", "--ignore-not-found")
         self.plane.kubectl("delete", "clusterrole/reader", "crd/widgets.example.com", "--ignore-not-found")
 
 
@@ -149,6 +176,11 @@ def stock(plane: harness.ControlPlane, connection: Connection, tmp_path: Path) -
     made = Stock(plane, connection, Repository(tmp_path / "git"))
     yield made
     made.empty()
+
+
+@pytest.fixture
+def uninstall(plane: harness.ControlPlane) -> Callable[..., harness.Result]:
+    return lambda *flags: harness.run_cli("uninstall", *flags, env=plane.env, cwd=None, stdin=None, timeout=120)
 
 
 def ended(*processes: Process) -> None:
@@ -202,3 +234,206 @@ def test_who_has_just_lost_the_lease_leaves_in_order_too(installation: Installat
     ended(process)
     installation.gone(deletion)
     stock.assert_untouched()
+
+
+def test_deleting_the_definition_releases_all_apps_and_a_new_one_is_served(
+    installation: Installation, stock: Stock
+) -> None:
+    process = installation.start()
+    stock.fill(count=4)
+    stock.plane.kubectl("delete", "crd", CRD_NAME, "--timeout=60s")
+    ended(process)
+    stock.assert_untouched()
+    # Its Deployment starts it again, and it waits.
+    again = installation.start("again")
+    again.until("cannot begin")
+    installation.apply()
+    stock.put_apps()
+    stock.until_ready()
+    assert set(stock.look().owned()) == set(stock.before.owned())
+    installation.gone(installation.delete())
+    ended(again)
+
+
+def test_deleting_the_namespace_of_apps_releases_what_lives_elsewhere(installation: Installation, stock: Stock) -> None:
+    """Though the Apps say that what they made is pruned with them."""
+    process = installation.start()
+    stock.fill(count=6, homes=("homes",))
+    stock.plane.kubectl("delete", "namespace", "homes", "--timeout=60s")
+    stock.assert_untouched()
+    assert process.code is None
+    released = {line["released_because"] for line in process.lines("deleted")}
+    assert released == {"Namespace homes is being deleted"}
+
+
+def test_one_binding_that_is_deleted_goes_alone_and_is_held_again_when_it_is_back(
+    installation: Installation, stock: Stock
+) -> None:
+    process = installation.start()
+    stock.fill(count=4)
+    stock.plane.kubectl("delete", "clusterrolebinding", "trimtab-cluster-admin", "--timeout=60s")
+    assert process.code is None
+    name = "app-05"
+    stock.put(name, "team-a", deployment(name))
+    message = stock.until_reason(name, "ApplyFailed")
+    assert "cannot patch" in message
+    assert "system:serviceaccount:trimtab-system:trimtab" in message
+    installation.apply()
+    until(lambda: stock.finalizers("clusterrolebinding", "trimtab-cluster-admin"))
+    stock.until_ready()
+    stock.before = stock.look()
+    deletion = installation.delete()
+    ended(process)
+    installation.gone(deletion)
+    stock.assert_untouched()
+
+
+@pytest.mark.parametrize("kind", ["role", "rolebinding", "clusterrole", "clusterrolebinding", "serviceaccount"])
+@pytest.mark.parametrize("without", ["", "21-cluster-admin.yaml"])
+def test_whatever_is_deleted_alone_keeps_nothing_else_from_being_deleted(
+    install: Callable[..., Installation], plane: harness.ControlPlane, kind: str, without: str
+) -> None:
+    installation = install(without=without)
+    process = installation.start()
+    process.until("leading")
+    plane.kubectl("delete", kind, "trimtab", "-n", NAMESPACE, "--timeout=60s")
+    process.send(signal.SIGKILL)
+    installation.gone(installation.delete())
+
+
+def test_deleting_the_deployment_lets_go_of_the_account_and_keeps_the_apps(
+    installation: Installation, stock: Stock
+) -> None:
+    process = installation.start()
+    stock.fill(count=4)
+    stock.plane.kubectl("delete", "deployment", "trimtab", "-n", NAMESPACE)
+    process.send(signal.SIGTERM)
+    ended(process)
+    now = stock.look()
+    assert now.owned() == stock.before.owned()
+    assert now.going() == set()
+    assert now.held() == set()
+    stock.plane.kubectl("delete", "serviceaccount", "trimtab", "-n", NAMESPACE, "--timeout=60s")
+    # Back with all its files it goes on with the same Apps, and leaves in order after that.
+    installation.apply()
+    again = installation.start("again")
+    again.until("leading")
+    deletion = installation.delete()
+    ended(again)
+    installation.gone(deletion)
+    stock.assert_untouched()
+
+
+def test_scaled_to_nothing_and_back_nothing_is_let_go(installation: Installation, stock: Stock) -> None:
+    process = installation.start()
+    stock.fill(count=4)
+    held = stock.look().held()
+    assert len(held) == 6
+    stock.plane.kubectl("scale", "deployment", "trimtab", "-n", NAMESPACE, "--replicas=0")
+    process.send(signal.SIGTERM)
+    ended(process)
+    now = stock.look()
+    assert (now.held(), now.owned(), now.going()) == (held, stock.before.owned(), set())
+    stock.plane.kubectl("scale", "deployment", "trimtab", "-n", NAMESPACE, "--replicas=1")
+    again = installation.start("again")
+    again.until("leading")
+    deletion = installation.delete()
+    ended(again)
+    installation.gone(deletion)
+    stock.assert_untouched()
+
+
+def test_without_cluster_admin_what_may_be_released_is(
+    install: Callable[..., Installation], plane: harness.ControlPlane, stock: Stock
+) -> None:
+    installation = install(without="21-cluster-admin.yaml")
+    for team in TEAMS:
+        plane.kubectl("create", "namespace", team)
+        account = f"--serviceaccount={NAMESPACE}:trimtab"
+        plane.kubectl("create", "rolebinding", "trimtab", "--clusterrole=admin", account, "-n", team)
+    process = installation.start()
+    for number in range(1, 6):
+        name = f"app-{number:02}"
+        stock.put(name, TEAMS[number % 3], deployment(name), manifest("ConfigMap", name, data={"a": "1"}))
+    stock.until_ready()
+    stock.before = stock.look()
+    deletion = installation.delete()
+    ended(process)
+    installation.gone(deletion)
+    stock.assert_untouched()
+
+
+def test_a_dead_controller_lets_the_deletion_wait_and_the_next_one_finishes_it(
+    installation: Installation, stock: Stock
+) -> None:
+    process = installation.start()
+    stock.fill(count=4)
+    successor = installation.prepared("again")
+    process.kill()
+    deletion = installation.delete()
+    until(lambda: sum(key.startswith("App/") for key in stock.look().going()) == 4)
+    assert stock.look().owned() == stock.before.owned()
+    again = successor()
+    ended(again)
+    installation.gone(deletion)
+    stock.assert_untouched()
+
+
+def test_a_dead_controller_is_not_needed_where_uninstall_is_forced(
+    installation: Installation, stock: Stock, uninstall: Callable[..., harness.Result]
+) -> None:
+    process = installation.start()
+    stock.fill(count=4)
+    process.kill()
+    deletion = installation.delete()
+    until(lambda: sum(key.startswith("App/") for key in stock.look().going()) == 4)
+    result = uninstall("--force")
+    assert result.code == 0, result.err
+    installation.gone(deletion)
+    stock.assert_untouched()
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_uninstall_lets_the_controller_release_and_takes_all_away(
+    installation: Installation, stock: Stock, uninstall: Callable[..., harness.Result], keep: bool
+) -> None:
+    process = installation.start()
+    stock.fill(count=4)
+    result = uninstall(*(["--keep-namespace"] if keep else []))
+    assert result.code == 0, result.err
+    assert "released 4 Apps" in result.out
+    ended(process)
+    stock.assert_untouched(*([f"Secret/{NAMESPACE}/trimtab-git-deploy"] if keep else []))
+    own = [key for key in stock.look().objects if "/trimtab" in key]
+    assert bool(own) is keep
+    assert {key.split("/")[0] for key in own} <= {"Namespace", "Secret"}
+
+
+def test_uninstall_needs_a_controller_or_force(
+    installation: Installation, stock: Stock, uninstall: Callable[..., harness.Result]
+) -> None:
+    process = installation.start()
+    stock.fill(count=4)
+    process.send(signal.SIGTERM)
+    assert process.wait() == 0
+    result = uninstall()
+    assert (result.code, "--force" in result.err) == (5, True)
+    assert stock.look().owned() == stock.before.owned()
+    result = uninstall("--force")
+    assert result.code == 0, result.err
+    stock.assert_untouched()
+
+
+def test_uninstall_refuses_where_another_installation_needs_the_definition(
+    installation: Installation, plane: harness.ControlPlane, uninstall: Callable[..., harness.Result]
+) -> None:
+    plane.kubectl("create", "namespace", "other")
+    other = manifest("Deployment", "trimtab-two", "apps/v1", spec=deployment("trimtab-two")["spec"])
+    other["metadata"]["labels"] = {"app.kubernetes.io/name": "trimtab", "app.kubernetes.io/instance": "two"}
+    plane.kubectl("apply", "-n", "other", "-f", "-", input=json.dumps(other))
+    try:
+        for flags in ((), ("--force",)):
+            result = uninstall(*flags)
+            assert (result.code, "namespace other" in result.err) == (2, True)
+    finally:
+        plane.kubectl("delete", "namespace", "other")

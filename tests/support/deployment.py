@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from harness import REPOSITORY, ControlPlane
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.discovery import Discovery
+from pipeline.control.own import OWN_FINALIZER
 from pipeline.control.resource import CRD_NAME
 from pipeline.errors import TrimtabError
 
@@ -70,8 +71,15 @@ class Installation:
     def start(self, name: str = "run", *, server: str = "") -> "Process":
         """The container's process: its arguments and environment, its account's rights.
 
+        `server` is a proxy to go through.
+        """
+        return self.prepared(name, server=server)()
+
+    def prepared(self, name: str, *, server: str = "") -> "Callable[[], Process]":
+        """The same, to be started later, when the Deployment may be gone.
+
         The token is not bound to the Pod: the Pods here are played, and gone at once when they are deleted; a real
-        one is there until its process has ended. `server` is a proxy to go through.
+        one is there until its process has ended.
         """
         text = self.plane.kubectl("get", "deployment", "trimtab", "-n", NAMESPACE, "-o", "json")
         container = json.loads(text)["spec"]["template"]["spec"]["containers"][0]
@@ -83,9 +91,12 @@ class Installation:
             "KUBECONFIG": str(self.kubeconfig(home / "kubeconfig", server=server)),
         }  # fmt: skip
         assert {item["name"] for item in container["env"]} <= environment.keys()
-        process = Process([*arguments, "--listen=127.0.0.1:0"], environment, home / "log")
-        self._started.append(process)
-        return process
+
+        def start() -> Process:
+            self._started.append(Process([*arguments, "--listen=127.0.0.1:0"], environment, home / "log"))
+            return self._started[-1]
+
+        return start
 
     def kubeconfig(self, path: Path, *, server: str = "") -> Path:
         """Of the controller's account."""
@@ -193,6 +204,10 @@ class World:
     def going(self) -> set[str]:
         """What is Terminating."""
         return {key for key, meta in self.objects.items() if "deletionTimestamp" in meta}
+
+    def held(self) -> set[str]:
+        """What the controller's own finalizer is on."""
+        return {key for key, meta in self.objects.items() if OWN_FINALIZER in meta.get("finalizers", ())}
 
     def marked(self) -> set[str]:
         """What carries a mark of ours."""
