@@ -26,7 +26,7 @@ def delete(app: App, target: Target, *, release: bool) -> SyncResult:
     app = _empty(app)
     release = release or not app.spec.prune.enabled
     target.progress.step("plan")
-    wishes = Wishes(approve_all=target.approve_all or release, approved=target.approved, release=release, thorough=True)
+    wishes = Wishes(approve_all=target.approve_all or release, approved=target.approved, deletion=True, release=release)
     planned = make_plan(app, Rendered(()), target.session, target.store, wishes)
     removed = remove(app, planned, target, planned.plan.leaves)
     record = planned.opened.record

@@ -46,15 +46,15 @@ class Planned:
 class Wishes:
     """What somebody says of one plan beside the App. `approve_all` is `--yes`, `approved` a digest that was approved.
 
-    `read_only`: write nothing, not even the key; `release`: let everything live; `thorough`: where there is no
-    inventory, look for the App's label on every kind.
+    `read_only`: write nothing, not even the key; `deletion`: the App itself goes, and where it has no inventory its
+    label is looked for on every kind; `release`: let everything live.
     """
 
     approve_all: bool = False
     approved: str = ""
     read_only: bool = False
+    deletion: bool = False
     release: bool = False
-    thorough: bool = False
 
 
 def make_plan(app: App, rendered: Rendered, session: Session, store: Store, wishes: Wishes | None = None) -> Planned:
@@ -65,7 +65,7 @@ def make_plan(app: App, rendered: Rendered, session: Session, store: Store, wish
     """
     wishes = wishes or Wishes()
     manifests, resources, failed, warnings = _resolve(app, rendered, session)
-    wanted = session.discovery.resources() if wishes.thorough else resources.values()
+    wanted = session.discovery.resources() if wishes.deletion else resources.values()
     opened = open_inventory(session, store, app, {kind for kind in wanted if "list" in kind.verbs})
     record = opened.record
     if not rendered.manifests and record.entries and not app.spec.prune.allow_empty:
@@ -88,7 +88,7 @@ def make_plan(app: App, rendered: Rendered, session: Session, store: Store, wish
     live = Live(manager) if opened.fresh else _read_live(app, session, discovery, record, desired, manager)
     rules = Rules(
         prune=app.spec.prune, release=wishes.release, approved=wishes.approved or record.approved,
-        approve_all=wishes.approve_all,
+        approve_all=wishes.approve_all, deletion=wishes.deletion,
     )  # fmt: skip
     unlisted = tuple(f"{kind.kind} could not be listed: {why}" for kind, why in live.unlisted.items())
     plan = decide(

@@ -25,7 +25,7 @@ from pipeline.control.polls import Polls, Repository
 from pipeline.control.resource import APPS, FLAGS_MANAGER, AppKey
 from pipeline.control.shared import AppStore, Shared
 from pipeline.control.term import Term
-from pipeline.errors import LeaseLostError, TrimtabError
+from pipeline.errors import LeaseLostError, SourceError, TrimtabError
 from pipeline.inventory.store import Store, ensure_namespace
 from pipeline.observe.events import Events
 from pipeline.observe.logs import Logger
@@ -114,16 +114,12 @@ class Controller:
         self._log.info("stopped")
 
     def _prepared(self, stop: threading.Event) -> bool:
-        """The namespace and the deploy key; waits for the cluster. False where it is to stop before that."""
-        settings = self._settings
+        """The namespace, where the Lease is; waits for the cluster. False where it is to stop before that."""
         while not stop.is_set():
             try:
-                ensure_namespace(self._connection, settings.namespace)
-                ensure_identity(self._connection, settings.namespace, settings.deploy_key, settings.key_kind)
+                ensure_namespace(self._connection, self._settings.namespace)
             except TrimtabError as error:
                 if not error.temporary:
-                    if error.reason == "SecretInvalid":  # a person's own Secret: its Apps will say so
-                        return True
                     raise
                 self._log.warning("the cluster is waited for", reason=error.reason, error=str(error))
                 stop.wait(_PAUSE)
@@ -172,6 +168,7 @@ class Controller:
             trouble: TrimtabError | None = None
             try:
                 if self._in_step() and not self._leaving.look():
+                    self._ensure_deploy_key(connection)
                     self._write_flags_app(connection)
                     self._start_term(connection, fence)
                 if self._term is not None or self._leaving.left:
@@ -225,6 +222,14 @@ class Controller:
             term, self._term = self._term, None
         if term is not None:
             term.end()
+
+    def _ensure_deploy_key(self, connection: Connection) -> None:
+        settings = self._settings
+        try:
+            ensure_identity(connection, settings.namespace, settings.deploy_key, settings.key_kind)
+        except SourceError as error:
+            if error.reason != "SecretInvalid":  # a person's own Secret: its Apps will say so
+                raise
 
     def _write_flags_app(self, connection: Connection) -> None:
         """Flags win over what stands in the App, and say nothing of the rest: a suspended App stays suspended."""

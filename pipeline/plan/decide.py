@@ -72,10 +72,11 @@ class Plan:
 class Rules:
     """What the App says about deciding. `approved`: the digest a person approved; `approve_all`: `--yes`.
 
-    `release`: the App goes and its objects stay, so nothing is deleted.
+    `deletion`: the App itself goes. `release`: its objects stay, so nothing is deleted.
     """
 
     prune: Prune
+    deletion: bool = False
     release: bool = False
     approved: str = ""
     approve_all: bool = False
@@ -189,6 +190,8 @@ def _leave(entry: Entry, live: Live, owner: str, discovery: Discovery, rules: Ru
         return Leave(entry, seen, resource, Verdict.RELEASE, "the App goes and its objects stay")
     candidate = Candidate(entry, seen, owner, rules.prune, unlisted=live.unlisted.get(resource, ""))
     verdict, reason = judge(candidate)
+    if verdict is Verdict.PRUNE and rules.deletion:
+        reason = "the App is deleted"
     return Leave(entry, seen, resource, verdict, reason)
 
 

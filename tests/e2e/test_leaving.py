@@ -18,6 +18,8 @@ from pipeline.control.resource import CRD_NAME
 
 pytestmark = pytest.mark.slow
 
+#: What stays with --keep-namespace.
+KEPT = (f"Namespace//{NAMESPACE}", f"Secret/{NAMESPACE}/trimtab-git-deploy")
 TEAMS = ("team-a", "team-b", "team-c")
 
 
@@ -126,16 +128,23 @@ class Stock:
     def look(self) -> World:
         return World.seen(self.connection)
 
-    def assert_untouched(self, *kept: str) -> None:
-        """Every workload runs as before, and nothing says that we were there, but for what is `kept`."""
+    def assert_untouched(self) -> None:
+        """Every workload runs as before, and nothing on it says that we were there."""
         until(lambda: not self.look().going(), patience=60)
         now = self.look()
-        pods = self.before.uids("Pod")
-        workloads = {**self.before.owned(), **{key: uid for key, uid in pods.items() if f"/{NAMESPACE}/" not in key}}
+        pods = {key: uid for key, uid in self.before.uids("Pod").items() if f"/{NAMESPACE}/" not in key}
+        workloads = {**self.before.owned(), **pods}
         assert len(workloads) > len(self.before.owned())
         assert {key: now.uids().get(key) for key in workloads} == workloads
+        assert now.marked() & workloads.keys() == set()
+
+    def assert_nothing_left(self, *kept: str) -> None:
+        """Of the installation too, but for what is `kept`."""
+        now = self.look()
+        own = {key for key in now.objects if "trimtab" in key}
         # Kubernetes copies what a Deployment is annotated with to its ReplicaSets, and never takes it off there.
-        assert {key for key in now.marked() if not key.startswith("ReplicaSet/")} <= set(kept)
+        marked = {key for key in now.marked() if not key.startswith("ReplicaSet/")}
+        assert own | marked == set(kept)
 
     def empty(self) -> None:
         """Take the workloads off again."""
@@ -188,7 +197,6 @@ def ended(*processes: Process) -> None:
     for process in processes:
         assert process.wait() == 0, process.text()
         assert "Traceback" not in process.text()
-        assert not process.lines("finalizer stays")
 
 
 @pytest.mark.parametrize("term", [None, 0.0, 1.0], ids=["never", "at once", "after a second"])
@@ -206,6 +214,7 @@ def test_deleting_the_installation_leaves_every_workload(
     ended(process)
     installation.gone(deletion)
     stock.assert_untouched()
+    stock.assert_nothing_left()
 
 
 @pytest.mark.parametrize("term", [False, True])
@@ -222,6 +231,7 @@ def test_a_standby_does_no_harm_when_the_installation_is_deleted(
     ended(*processes)
     installation.gone(deletion)
     stock.assert_untouched()
+    stock.assert_nothing_left()
 
 
 def test_who_has_just_lost_the_lease_leaves_in_order_too(installation: Installation, stock: Stock) -> None:
@@ -234,6 +244,7 @@ def test_who_has_just_lost_the_lease_leaves_in_order_too(installation: Installat
     ended(process)
     installation.gone(deletion)
     stock.assert_untouched()
+    stock.assert_nothing_left()
 
 
 def test_deleting_the_definition_releases_all_apps_and_a_new_one_is_served(
@@ -286,19 +297,24 @@ def test_one_binding_that_is_deleted_goes_alone_and_is_held_again_when_it_is_bac
     ended(process)
     installation.gone(deletion)
     stock.assert_untouched()
+    stock.assert_nothing_left()
 
 
-@pytest.mark.parametrize("kind", ["role", "rolebinding", "clusterrole", "clusterrolebinding", "serviceaccount"])
 @pytest.mark.parametrize("without", ["", "21-cluster-admin.yaml"])
 def test_whatever_is_deleted_alone_keeps_nothing_else_from_being_deleted(
-    install: Callable[..., Installation], plane: harness.ControlPlane, kind: str, without: str
+    install: Callable[..., Installation], plane: harness.ControlPlane, without: str
 ) -> None:
     installation = install(without=without)
-    process = installation.start()
-    process.until("leading")
-    plane.kubectl("delete", kind, "trimtab", "-n", NAMESPACE, "--timeout=60s")
-    process.send(signal.SIGKILL)
-    installation.gone(installation.delete())
+    for kind in ("role", "rolebinding", "clusterrole", "clusterrolebinding", "serviceaccount"):
+        installation.apply()
+        process = installation.start(kind)
+        process.until("leading")
+        plane.kubectl("delete", kind, "trimtab", "-n", NAMESPACE, "--timeout=60s")
+        deletion = installation.delete()
+        until(lambda deletion=deletion: deletion.poll() is not None)
+        process.send(signal.SIGTERM)
+        ended(process)
+        installation.gone(deletion)
 
 
 def test_deleting_the_deployment_lets_go_of_the_account_and_keeps_the_apps(
@@ -322,6 +338,7 @@ def test_deleting_the_deployment_lets_go_of_the_account_and_keeps_the_apps(
     ended(again)
     installation.gone(deletion)
     stock.assert_untouched()
+    stock.assert_nothing_left()
 
 
 def test_scaled_to_nothing_and_back_nothing_is_let_go(installation: Installation, stock: Stock) -> None:
@@ -341,6 +358,7 @@ def test_scaled_to_nothing_and_back_nothing_is_let_go(installation: Installation
     ended(again)
     installation.gone(deletion)
     stock.assert_untouched()
+    stock.assert_nothing_left()
 
 
 def test_without_cluster_admin_what_may_be_released_is(
@@ -361,6 +379,7 @@ def test_without_cluster_admin_what_may_be_released_is(
     ended(process)
     installation.gone(deletion)
     stock.assert_untouched()
+    stock.assert_nothing_left()
 
 
 def test_a_dead_controller_lets_the_deletion_wait_and_the_next_one_finishes_it(
@@ -377,6 +396,7 @@ def test_a_dead_controller_lets_the_deletion_wait_and_the_next_one_finishes_it(
     ended(again)
     installation.gone(deletion)
     stock.assert_untouched()
+    stock.assert_nothing_left()
 
 
 def test_a_dead_controller_is_not_needed_where_uninstall_is_forced(
@@ -391,6 +411,7 @@ def test_a_dead_controller_is_not_needed_where_uninstall_is_forced(
     assert result.code == 0, result.err
     installation.gone(deletion)
     stock.assert_untouched()
+    stock.assert_nothing_left()
 
 
 @pytest.mark.parametrize("keep", [False, True])
@@ -403,10 +424,8 @@ def test_uninstall_lets_the_controller_release_and_takes_all_away(
     assert result.code == 0, result.err
     assert "released 4 Apps" in result.out
     ended(process)
-    stock.assert_untouched(*([f"Secret/{NAMESPACE}/trimtab-git-deploy"] if keep else []))
-    own = [key for key in stock.look().objects if "/trimtab" in key]
-    assert bool(own) is keep
-    assert {key.split("/")[0] for key in own} <= {"Namespace", "Secret"}
+    stock.assert_untouched()
+    stock.assert_nothing_left(*(KEPT if keep else ()))
 
 
 def test_uninstall_needs_a_controller_or_force(

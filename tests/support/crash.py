@@ -1,0 +1,161 @@
+"""Killing a process at a chosen request to the API server, and looking at what it leaves behind."""
+
+import multiprocessing
+import os
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+from pipeline.app import App, Metadata
+from pipeline.cluster import objects
+from pipeline.cluster.connection import Connection
+from pipeline.cluster.discovery import Resource
+from pipeline.inventory.names import APP_LABEL
+from pipeline.inventory.record import Record
+from pipeline.inventory.store import CONFIG_MAPS, NAMESPACES, SECRETS, Store, ensure_namespace
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["pipeline.cli.main"])
+
+DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", namespaced=True, verbs=frozenset({"list"}))
+KINDS = {resource.kind: resource for resource in (CONFIG_MAPS, SECRETS, DEPLOYMENTS)}
+
+DEPLOYMENT = {
+    "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
+    "spec": {"replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": {
+        "metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}},
+}  # fmt: skip
+SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": "v"}}
+
+
+def _child(arguments: list[str], environment: Mapping[str, str], log: str) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    with open(log, "a") as file:  # noqa: PTH123
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    from pipeline.cli.main import run  # noqa: PLC0415 - in the child only
+
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
+    code = run(arguments)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+class Forked:
+    """The command line in a process of its own, without the time that the start of Python takes."""
+
+    def __init__(self, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
+        self._log = log
+        log.write_text("")
+        self._process = _FORKS.Process(target=_child, args=(arguments, environment, str(log)), daemon=True)
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        with self._lock:  # it may be killed before we know who it is
+            self._process.start()
+
+    @property
+    def ended(self) -> bool:
+        return bool(wait([self._process.sentinel], 0))
+
+    def code(self) -> int:
+        """The exit code once it has ended; negative: it was killed."""
+        self._process.join(60)
+        assert self._process.exitcode is not None, "the process hangs"
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        """Returns when it is dead: it has sent its last request."""
+        with self._lock:
+            if self._process.pid and not self.ended:
+                os.kill(self._process.pid, signal.SIGKILL)
+                wait([self._process.sentinel], 60)
+
+    def text(self) -> str:
+        return self._log.read_text()
+
+
+class Blow:
+    """A proxy's `strike` that counts the requests that `matter`, and calls `kill` at one of them, from 1.
+
+    That request is lost; with `after` it is carried out, and its answer is lost.
+    """
+
+    def __init__(
+        self, kill: Callable[[], None], at: int, *, after: bool, matter: Callable[[str, str], bool] = lambda *_: True
+    ) -> None:
+        self._kill, self._at, self._after, self._matter = kill, at, after, matter
+        self._lock = threading.Lock()
+        self._number = 0
+        self.count = 0
+        #: The request at which it fell.
+        self.fallen = ""
+
+    def __call__(self, number: int, method: str, path: str, *, after: bool = False) -> tuple[int, bytes] | None:
+        if not after and self._matter(method, path):
+            with self._lock:
+                self.count += 1
+                if self.count == self._at:
+                    self._number = number
+        if number != self._number or after is not self._after:
+            return None
+        self.fallen = f"{'after' if after else 'before'} {method} {path}"
+        self._kill()
+        return 503, b""
+
+
+class Place:
+    """A namespace of its own with an object of somebody else, looked at without starting a process for each look."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.namespace = f"crash-{secrets.token_hex(4)}"
+        ensure_namespace(connection, self.namespace)
+        old = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "old"}, "data": {"mine": "1"}}
+        self._old = objects.create(connection, CONFIG_MAPS, self.namespace, old, manager="somebody")["metadata"]["uid"]
+
+    def end(self) -> None:
+        meta = objects.get_metadata(self.connection, NAMESPACES, "", self.namespace)
+        assert meta is not None
+        objects.delete(self.connection, NAMESPACES, "", self.namespace, uid=meta["metadata"]["uid"])
+
+    def labelled(self) -> set[str]:
+        """Everything that carries the App's label."""
+        return {
+            f"{kind}/{meta['metadata']['name']}"
+            for kind, resource in KINDS.items()
+            for meta in objects.list_metadata(self.connection, resource, self.namespace, selector=APP_LABEL)
+        }
+
+    def record(self) -> Record | None:
+        app = App(Metadata(name="shop", namespace=self.namespace))
+        return Store(self.connection, self.namespace).load(app).record
+
+    def recorded(self) -> set[str]:
+        """Everything that the inventory knows."""
+        record = self.record()
+        return {f"{object_id.kind}/{object_id.name}" for object_id in (record.entries if record else ())}
+
+    def old_lives(self) -> bool:
+        """Whether what somebody else had made is still the same, with what he wrote into it."""
+        old = self.get("ConfigMap", "old")
+        return old is not None and old["metadata"]["uid"] == self._old and old["data"]["mine"] == "1"
+
+    def get(self, kind: str, name: str) -> dict[str, Any] | None:
+        return objects.get(self.connection, KINDS[kind], self.namespace, name)
+
+    def objects(self) -> dict[str, dict[str, Any]]:
+        """All objects of the kinds that an App has here, by Kind/name."""
+        return {
+            f"{kind}/{item['metadata']['name']}": item
+            for kind, resource in KINDS.items()
+            for item in objects.list_objects(self.connection, resource, self.namespace)[0]
+        }
