@@ -100,6 +100,8 @@ def _syntax_error(error: yaml.YAMLError, part: Part, reading: Reading) -> Manife
     problem = getattr(error, "problem", None) or "it cannot be read"
     mark, start = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
     line, column = _line(error), mark.column if mark else 0
+    if "maximum nesting depth" in problem:  # libyaml's own limit, which its look-ahead can reach before ours is
+        return reading.too_deep(line + part.offset + 1, column + 1)
     if start is not None and start.line != line:
         problem = (
             f"{problem} ({getattr(error, 'context', '')} from line {start.line + part.offset + reading.before + 1})"
