@@ -189,10 +189,10 @@ def _leave(entry: Entry, live: Live, owner: str, discovery: Discovery, rules: Ru
     if rules.release:
         return Leave(entry, seen, resource, Verdict.RELEASE, "the App goes and its objects stay")
     candidate = Candidate(entry, seen, owner, rules.prune, unlisted=live.unlisted.get(resource, ""))
-    verdict, reason = judge(candidate)
+    verdict, why = judge(candidate)
     if verdict is Verdict.PRUNE and rules.deletion:
-        reason = "the App is deleted"
-    return Leave(entry, seen, resource, verdict, reason)
+        why = "the App is deleted"
+    return Leave(entry, seen, resource, verdict, why)
 
 
 def _hold(leave: Leave, share: str) -> Leave:
