@@ -52,7 +52,7 @@ class SyncResult:
 
     `changes` in the order of object ids. `unhealthy` are sentences about objects that are not ready. `stopped`:
     the sync was ended before it was done (a newer commit, SIGTERM); what is missing is done by the next one. `owned`
-    counts the inventory after the turn.
+    counts the inventory after the turn. `recorded` is the commit that the inventory named before it.
     """
 
     app: str
@@ -63,6 +63,7 @@ class SyncResult:
     stopped: bool = False
     held_digest: str = ""
     owned: int = 0
+    recorded: str = ""
 
     def of(self, *actions: Action) -> tuple[Change, ...]:
         """The changes with one of these actions."""

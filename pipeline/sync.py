@@ -56,8 +56,9 @@ def sync(app: App, checkout: Checkout, render: Callable[[], Rendered], target: T
         target.progress.step("plan")
         wishes = Wishes(approve_all=target.approve_all, approved=target.approved)
         planned = make_plan(app, rendered, target.session, target.store, wishes)
+        recorded = planned.opened.record.commit
         if planned.settled:
-            return SyncResult.of_plan(app, checkout.commit, planned.plan)
+            return replace(SyncResult.of_plan(app, checkout.commit, planned.plan), recorded=recorded)
         stored = planned.opened.stored
         if not planned.plan.empty:
             stored = target.store.save(app, stored, before(app, checkout, planned))
@@ -75,7 +76,7 @@ def sync(app: App, checkout: Checkout, render: Callable[[], Rendered], target: T
         record = after(app, checkout, planned, sent, removed, result)
         if differs(stored.record, record):
             target.store.save(app, stored, record)
-    return replace(result, owned=len(record.entries))
+    return replace(result, owned=len(record.entries), recorded=recorded)
 
 
 def _apply(app: App, planned: Planned, target: Target) -> list[Sent]:

@@ -89,6 +89,9 @@ class Controller:
 
     def run(self, stop: threading.Event) -> None:
         """Serve until `stop` is set. Raises TrimtabError for what an operator must mend before anything can begin."""
+        settings = self._settings
+        watched = ", ".join(settings.watch) if settings.watch is not None else "all namespaces"
+        self._log.info("starting", version=__version__, namespace=settings.namespace, watches=watched)
         if not self._prepared(stop):
             return
         server = self._server()
@@ -147,8 +150,11 @@ class Controller:
                 return f"the watch of the Apps is not in step: {informer.last_error or 'it begins'}"
         if self._trouble:
             return self._trouble
-        error = self._lease.last_error
-        return f"the Lease cannot be had: {error}" if error is not None else ""
+        if (error := self._lease.last_error) is not None:
+            return f"the Lease cannot be had: {error}"
+        # Who is told that it is ready asks for the deploy key, which the first leader makes.
+        begins = not self._lease.holder or (self._lease.held() and self._term is None)
+        return "no leader has begun yet" if begins else ""
 
     def _gained(self) -> None:
         self._metrics.leads(leading=True)
@@ -167,6 +173,7 @@ class Controller:
         while not self._ended.is_set():
             trouble: TrimtabError | None = None
             try:
+                fence()
                 if self._in_step() and not self._leaving.look():
                     self._ensure_deploy_key(connection)
                     self._write_flags_app(connection)
@@ -175,6 +182,7 @@ class Controller:
                     return
                 trouble = next((each.last_error for each in self._informers if each.last_error is not None), None)
             except LeaseLostError:
+                self._trouble = ""
                 return
             except TrimtabError as error:
                 trouble = error

@@ -48,6 +48,8 @@ def after_sync(
     )  # fmt: skip
     counts = {str(action): n for action in Action if (n := len(result.of(action)))}
     past = Past(moment.now, reason, result.summary, result.commit, ready, counts)
+    # The inventory is at this commit, and the status was not: whoever did it could not say so any more.
+    untold = ready and result.commit == result.recorded != old.commit
     return msgspec.structs.replace(
         status,
         commit=result.commit,
@@ -58,7 +60,7 @@ def after_sync(
         problems=problems,
         warnings=tuple(_cut(text) for text in result.warnings[:LIST_MAX]),
         rollback=rollback,
-        history=_history(old, past, acted=bool(set(counts) - {str(Action.UNCHANGED)})),
+        history=_history(old, past, acted=untold or bool(set(counts) - {str(Action.UNCHANGED)})),
     )
 
 

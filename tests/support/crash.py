@@ -1,5 +1,6 @@
 """Killing a process at a chosen request to the API server, and looking at what it leaves behind."""
 
+import ctypes
 import multiprocessing
 import os
 import secrets
@@ -21,6 +22,8 @@ from pipeline.inventory.store import CONFIG_MAPS, NAMESPACES, SECRETS, Store, en
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["pipeline.cli.main"])
+#: linux/prctl.h
+_PR_SET_PDEATHSIG = 1
 
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", namespaced=True, verbs=frozenset({"list"}))
 KINDS = {resource.kind: resource for resource in (CONFIG_MAPS, SECRETS, DEPLOYMENTS)}
@@ -34,6 +37,7 @@ SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stri
 
 
 def _child(arguments: list[str], environment: Mapping[str, str], log: str) -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # no process outlives the tests
     os.environ.clear()
     os.environ.update(environment)
     with open(log, "a") as file:  # noqa: PTH123

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 
 
-def until(condition: Callable[[], object], *, patience: float = 60) -> None:
-    """Wait until it holds; fails the test after `patience` seconds."""
+def until(condition: Callable[[], object], *, patience: float = 60, pause: float = 0.02) -> None:
+    """Wait until it holds, looking again after `pause` seconds; fails the test after `patience` seconds."""
     deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline, "it did not come to hold"
-        time.sleep(0.02)
+        time.sleep(pause)

@@ -56,6 +56,14 @@ def test_a_sync_that_did_nothing_is_not_worth_a_write_also_at_another_commit_and
     assert list(said.news(status, again)) == []
 
 
+def test_what_was_done_at_a_commit_and_could_not_be_said_is_said_by_the_next_turn() -> None:
+    status = _synced(Status(), _result(CREATED))
+    again = _synced(status, _result(SAME, commit=C2, recorded=C2))
+    assert said.worth_writing(status, again)
+    assert [past.commit for past in again.history] == [C2, C1]
+    assert not said.worth_writing(again, _synced(again, _result(SAME, commit=C2, recorded=C2)))
+
+
 def test_an_answer_to_a_person_and_a_new_generation_are_worth_a_write() -> None:
     status = _synced(Status(), _result(CREATED))
     asked = _synced(status, _result(SAME, commit=C2), moment=_moment(request="now"))
