@@ -41,7 +41,7 @@ class Installation:
             if file.name != without:
                 shutil.copy(file, self.files)
         file = self.files / "30-deployment.yaml"
-        lines = "\n            ".join(f"- {argument}" for argument in arguments) or "[]"
+        lines = "\n            ".join(f"- {argument}" for argument in arguments)
         text = file.read_text()
         assert _EDITED in text
         file.write_text(text.replace(_EDITED, lines))
