@@ -11,7 +11,7 @@ from pipeline.cli import options as opt
 from pipeline.cli.controller import Leadership
 from pipeline.cli.output import out, warn
 from pipeline.cluster.connection import Connection
-from pipeline.control.uninstall import Uninstall
+from pipeline.control.leave.uninstall import Uninstall
 from pipeline.errors import InputError, TrimtabError
 
 

@@ -20,7 +20,7 @@ from pipeline.cluster.session import Session
 from pipeline.control.access import Access
 from pipeline.control.gates import Gates, Limits
 from pipeline.control.identity import DEPLOY_KEY_SECRET, ensure_identity
-from pipeline.control.leaving import Home, Leaving
+from pipeline.control.leave.leaving import Home, Leaving
 from pipeline.control.polls import Polls, Repository
 from pipeline.control.resource import APPS, FLAGS_MANAGER, AppKey
 from pipeline.control.shared import AppStore, Shared

@@ -22,7 +22,7 @@ _AGAIN = 60.0
 
 
 class Removal:
-    """Removes Apps one by one. Where Trimtab itself goes, `pipeline.control.leaving` removes all of them at once."""
+    """Removes Apps one by one. Where Trimtab itself goes, the room `leave` lets all of them go at once."""
 
     def __init__(self, shared: Shared) -> None:
         """Begin with nothing."""

@@ -17,7 +17,7 @@ from harness import REPOSITORY, ControlPlane
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.discovery import Discovery
-from pipeline.control.own import OWN_FINALIZER
+from pipeline.control.leave.own import OWN_FINALIZER
 from pipeline.control.resource import CRD_NAME
 from pipeline.errors import TrimtabError
 

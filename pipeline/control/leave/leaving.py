@@ -17,8 +17,8 @@ from pipeline.cluster.connection import Connection
 from pipeline.cluster.discovery import Resource
 from pipeline.cluster.errors import ApiError
 from pipeline.cluster.informer import Informer
-from pipeline.control.farewell import drop_inventories, release_all
-from pipeline.control.own import (
+from pipeline.control.leave.farewell import drop_inventories, release_all
+from pipeline.control.leave.own import (
     ACCOUNTS,
     DEPLOYMENTS,
     KINDS,

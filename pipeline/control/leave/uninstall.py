@@ -10,8 +10,8 @@ from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.discovery import Resource
 from pipeline.cluster.errors import ApiError
-from pipeline.control.farewell import drop_inventories, release_all
-from pipeline.control.own import ACCOUNTS, DEPLOYMENTS, KINDS, OWN_SELECTOR, find_own, let_go
+from pipeline.control.leave.farewell import drop_inventories, release_all
+from pipeline.control.leave.own import ACCOUNTS, DEPLOYMENTS, KINDS, OWN_SELECTOR, find_own, let_go
 from pipeline.control.removal import drop_finalizer
 from pipeline.control.resource import APPS, CRD_NAME, CRDS
 from pipeline.errors import InputError, TrimtabError
