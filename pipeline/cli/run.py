@@ -15,11 +15,8 @@ from pipeline.cli import options as opt
 from pipeline.cli.packages import check_packages
 from pipeline.cli.stopping import stop_on_signals
 from pipeline.cluster.connection import Connection
-from pipeline.control.controller import Controller, Settings
-from pipeline.control.gates import Limits
 from pipeline.control.identity import DEPLOY_KEY_SECRET
 from pipeline.errors import InputError
-from pipeline.observe.logs import configure, logger
 from pipeline.source.mirror import default_cache
 from pipeline.source.sshkey import KINDS
 
@@ -96,6 +93,11 @@ def run(
 
     With --git-url it writes an App of these flags, called `default`, and serves it beside all other Apps.
     """
+    # Imported late: metrics and logs take 100 ms, which no other command owes.
+    from pipeline.control.controller import Controller, Settings  # noqa: PLC0415
+    from pipeline.control.gates import Limits  # noqa: PLC0415
+    from pipeline.observe.logs import configure, logger  # noqa: PLC0415
+
     check_packages()
     configure(json_lines=_json_lines(log_format), level=_level(log_level))
     if ssh_key_type not in KINDS:

@@ -11,7 +11,6 @@ from pipeline.cli import options as opt
 from pipeline.cli.controller import Leadership
 from pipeline.cli.output import out, warn
 from pipeline.cluster.connection import Connection
-from pipeline.control.leave.uninstall import Uninstall
 from pipeline.errors import InputError, TrimtabError
 
 
@@ -39,6 +38,9 @@ def uninstall(
             "this is a Pod of the installation, and would end in the middle of it",
             hint="run trimtab uninstall on your own machine, or kubectl delete -f deploy",
         )
+    # Imported late: what the controller needs takes 100 ms, which no other command owes.
+    from pipeline.control.leave.uninstall import Uninstall  # noqa: PLC0415
+
     session = opt.connect(kubeconfig, context)
     work = Uninstall(
         session.connection,
