@@ -84,6 +84,8 @@ class Controller:
         self._term: Term | None = None
         self._term_lock = threading.RLock()
         self._ended = threading.Event()
+        election = (self._ended, self._gained, self._lost)
+        self._lead = threading.Thread(target=self._lease.run, args=election, name="lease", daemon=True)
         #: Why this process leads and does nothing.
         self._trouble = ""
 
@@ -99,10 +101,7 @@ class Controller:
         threads = [
             threading.Thread(target=each.run, args=(self._ended,), name="apps", daemon=True) for each in self._informers
         ]
-        lead = threading.Thread(
-            target=self._lease.run, args=(self._ended, self._gained, self._lost), name="lease", daemon=True
-        )
-        for thread in (*threads, lead):
+        for thread in (*threads, self._lead):
             thread.start()
         try:
             stop.wait()
@@ -111,7 +110,7 @@ class Controller:
         finally:
             self._end_term()
             self._ended.set()
-            lead.join(_PAUSE)
+            self._lead.join(_PAUSE)
             if server is not None:
                 server.close()
         self._log.info("stopped")
@@ -140,8 +139,9 @@ class Controller:
 
     def _live(self) -> str:
         """Why this process should be started again; empty: it should not."""
-        names = {thread.name for thread in threading.enumerate()}
-        return "" if self._ended.is_set() or "lease" in names else "the loop of the Lease has ended"
+        begun = self._lead.ident is not None
+        ended = begun and not self._lead.is_alive() and not self._ended.is_set()
+        return "the loop of the Lease has ended" if ended else ""
 
     def _ready(self) -> str:
         """Why this process is of no use now; empty where it serves, or stands by to serve."""
