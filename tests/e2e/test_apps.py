@@ -352,7 +352,7 @@ def test_flags_win_at_the_start_and_leave_the_rest(
     apps.until_ready("default")
     assert trimtab("suspend", "-n", apps.namespace).code == 0
     apps.kubectl("patch", "app", "default", "-n", apps.namespace, "--type=merge", "-p", '{"spec":{"interval":"9m"}}')
-    assert first.stop() == 0
+    assert first.stop() == 0, first.text()[-3000:]
     second = start(*flags, name="second")
     second.until("the flags' App", lambda: second.lines("the flags' App is written"))
     resource = apps.get("default")

@@ -254,7 +254,7 @@ def test_two_that_are_killed_paused_and_stopped_never_both_write(
     apps.until_ready("shop", patience=PATIENCE)
     for name, controller in running.items():
         pair.until_ready(name)
-        assert controller.stop() == 0
+        assert controller.stop() == 0, controller.text()[-3000:]
         assert "Traceback" not in controller.text()
     assert {request.user for request in pair.writes()} == {"one", "two"}
     pair.assert_one_wrote_at_a_time()
@@ -281,7 +281,7 @@ def test_a_clean_stop_hands_over_though_the_lease_is_long(pair: Pair) -> None:
     two = pair.start("two", "--lease-duration", "1h")
     pair.until_ready("two")
     assert not led(two)
-    assert one.stop() == 0
+    assert one.stop() == 0, one.text()[-3000:]
     pair.until_led_by("two")
     pair.assert_one_wrote_at_a_time()
 
@@ -337,13 +337,13 @@ def test_who_wakes_in_the_middle_of_a_sync_without_the_lease_sends_nothing_more(
     assert [path for _, path in sent if "/leases/" not in path] == []
     pair.assert_one_wrote_at_a_time()
     # It is still of use.
-    assert two.stop() == 0
+    assert two.stop() == 0, two.text()[-3000:]
     pair.until_led_by("one")
     commit = repository.commit(make_map("last"))
     apps.until_ready("shop", commit, patience=PATIENCE)
     assert len(led(one)) == 1, "a process keeps its identity"
     assert len(one.lines("leading")) == 2
-    assert one.stop() == 0
+    assert one.stop() == 0, one.text()[-3000:]
     assert "Traceback" not in one.text()
 
 
@@ -363,11 +363,11 @@ def test_who_is_cut_off_stands_down_and_comes_back(
     commit = repository.commit(make_map("map", a="2"))
     apps.until_ready("shop", commit, patience=PATIENCE)
     proxy.strike = None
-    assert two.stop() == 0
+    assert two.stop() == 0, two.text()[-3000:]
     pair.until_led_by("one")
     commit = repository.commit(make_map("map", a="3"))
     apps.until_ready("shop", commit, patience=PATIENCE)
-    assert one.stop() == 0
+    assert one.stop() == 0, one.text()[-3000:]
     assert "Traceback" not in one.text()
     pair.assert_one_wrote_at_a_time()
 

@@ -345,7 +345,7 @@ def test_no_secret_value_is_ever_shown(
             ),
             "status": trimtab("status", "-n", forge.apps.namespace).out,
         }
-    assert controller.stop() == 0
+    assert controller.stop() == 0, controller.text()[-3000:]
     shown["command lines"] = "\n".join(watched.lines)
     assert "git-remote-https" in shown["command lines"]
     assert "ssh -o BatchMode" in shown["command lines"]

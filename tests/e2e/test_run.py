@@ -44,7 +44,7 @@ def test_a_push_reaches_the_cluster_and_drift_is_put_back(
     controller.until("the repair of an edit", lambda: _value(app, "one") == "2")
     app.kubectl("delete", "configmap", "one", "-n", app.namespace)
     controller.until("the repair of a delete", lambda: _value(app, "one") == "2")
-    assert controller.stop() == 0
+    assert controller.stop() == 0, controller.text()[-3000:]
     assert "Traceback" not in controller.text()
 
 
@@ -125,7 +125,7 @@ def test_killed_and_started_again_it_goes_on(
     repository.commit(make_map("two"), drop=("one",))
     again = run()
     again.until("the next sync", lambda: app.names() == {"two"})
-    assert again.stop() == 0
+    assert again.stop() == 0, again.text()[-3000:]
     # Also without anything that the first process kept on disk.
     shutil.rmtree(tmp_path / "cache")
     third = run()
@@ -141,7 +141,7 @@ def test_garbage_collection_can_be_off(
     controller.until("the first sync", lambda: app.names() == {"one", "two"})
     repository.commit(make_map("three"), drop=("two",))
     controller.until("the second sync", lambda: app.names() == {"one", "two", "three"})
-    assert controller.stop() == 0
+    assert controller.stop() == 0, controller.text()[-3000:]
     repository.commit(make_map("four"))
     pruning = run()
     pruning.until("the prune, once it is on", lambda: app.names() == {"one", "three", "four"})
