@@ -17,7 +17,7 @@ def main() -> NoReturn:
         except BrokenPipeError:
             code = 141
         except OSError as e:
-            print(f"error: the output could not be written: {e.strerror}", file=sys.stderr)  # noqa: T201
+            print(f"error: the output could not be written: {e.strerror}", file=sys.stderr)
             code = code or 1
     # Not sys.exit: threads that wait for a server die with the process, and one that writes a log line just when the
     # interpreter takes itself down makes it abort (SIGABRT, "could not acquire lock for <stderr>").

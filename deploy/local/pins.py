@@ -65,6 +65,7 @@ TOOLS = {
     for tool in (
         _module("kustomize", "sigs.k8s.io/kustomize/kustomize/v5", "", ("version",), exact=1),
         _module("helm", "helm.sh/helm/v3", "/cmd/helm", ("version", "--short"), exact=1),
+        _module("helm4", "helm.sh/helm/v4", "/cmd/helm", ("version", "--short"), exact=1),
         _module("etcd", "go.etcd.io/etcd/server/v3", "", ("--version",), exact=2),
         _kubernetes("kube-apiserver"),
         _kubernetes("kube-controller-manager"),
@@ -126,6 +127,8 @@ def _stamps(tool: Tool) -> dict[str, str]:
                 f"{helm}/pkg/lint/rules.k8sVersionMajor": major,
                 f"{helm}/pkg/lint/rules.k8sVersionMinor": minor,
             }
+        case "helm4":
+            return {"helm.sh/helm/v4/internal/version.version": tool.version}
         case "kustomize":
             return {"sigs.k8s.io/kustomize/api/provenance.version": tool.version}
         case "kwok":

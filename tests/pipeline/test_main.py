@@ -5,7 +5,14 @@ import sys
 
 
 def ended(before: str) -> subprocess.CompletedProcess[str]:
-    program = f"import sys, threading\n{before}\nsys.argv = ['trimtab', 'version']\nfrom pipeline.__main__ import main\nmain()"
+    lines = (
+        "import sys, threading",
+        before,
+        "sys.argv = ['trimtab', 'version']",
+        "from pipeline.__main__ import main",
+        "main()",
+    )
+    program = "\n".join(lines)
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
 
 
