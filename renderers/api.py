@@ -10,6 +10,12 @@ from renderers.manifest import Manifest, TrimtabError
 #: What a render believes of Kubernetes where no cluster and no flag says otherwise.
 DEFAULT_KUBE_VERSION = "v1.36.3"
 
+#: What to do about anything that is not in the checkout.
+ALLOW_REMOTE = (
+    "copy it into the repository, or list the beginning of its URL in allowRemote of the App's render step "
+    "(--allow-remote)"
+)
+
 
 class RenderError(TrimtabError):
     """A unit could not be rendered. Permanent: the same inputs give the same error."""
@@ -43,18 +49,66 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a fetcher brought: a chart or another repository, as a folder that nobody changes.
+
+    `root` is its boundary and `folder` lies in it, both absolute and resolved. `url` has no credentials in it;
+    `version` is the resolved one (a chart's version, a ref); `id` names exactly this content (`sha256:…`, a commit).
+    """
+
+    url: str
+    version: str
+    id: str
+    root: Path
+    folder: Path
+
+
+class Fetcher(Protocol):
+    """Brings what lies outside the checkout, as far as the App lists it: all that a render may know of a network."""
+
+    def chart(self, repository: str, name: str, version: str) -> Fetched:
+        """The unpacked chart of a chart repository (`https://…`) or registry (`oci://…`, without the chart's name).
+
+        `version` is one or a range, as helm reads it; empty: the newest. Raises TrimtabError where the App does not
+        list it, and where it cannot be had.
+        """
+        ...
+
+    def base(self, url: str) -> Fetched:
+        """The folder that a remote base of kustomize names (`https://host/repo//folder?ref=v1`). Raises the same."""
+        ...
+
+
+class NoFetcher:
+    """Brings nothing: what a render uses where nobody gives it another one."""
+
+    def chart(self, repository: str, name: str, version: str) -> Fetched:  # noqa: ARG002 - the protocol's
+        """Raise RenderError, naming the chart."""
+        raise RenderError(
+            f"the chart {name} would be fetched from {repository}, and a render uses no network", hint=ALLOW_REMOTE
+        )
+
+    def base(self, url: str) -> Fetched:
+        """Raise RenderError, naming the base."""
+        raise RenderError(f"{url} is remote, and a render uses no network", hint=ALLOW_REMOTE)
+
+
+@dataclass(frozen=True, slots=True)
 class HelmOptions:
     """How a chart is rendered; the words are Helm's. A renderer of other units ignores them.
 
-    `value_files` are absolute paths, in Helm's order (the last wins); `values` are merged over them, then `set`
-    and `set_string` as `K=V` in Helm's syntax. `release_name` empty: the request's name.
+    `value_files` are absolute paths, in Helm's order (the last wins); `value_texts` are YAML from elsewhere by a name
+    for messages, and win over them; then `values`, then `set`, `set_string` and `set_file` as `K=V` in Helm's syntax,
+    of which the last as key and absolute path. `release_name` empty: the request's name.
     """
 
     release_name: str = ""
     value_files: tuple[Path, ...] = ()
+    value_texts: tuple[tuple[str, bytes], ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     set: tuple[str, ...] = ()
     set_string: tuple[str, ...] = ()
+    set_file: tuple[tuple[str, Path], ...] = ()
     include_crds: bool = True
 
 
@@ -66,13 +120,31 @@ class KustomizeOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class JinjaOptions:
+    """What templates see. `value_files` are absolute paths of YAML or JSON (the last wins); `values` win over them."""
+
+    value_files: tuple[Path, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decryption:
+    """The private keys that open files which SOPS encrypted: age identities, and armored OpenPGP keys."""
+
+    age: tuple[str, ...] = field(default=(), repr=False)
+    pgp: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class RenderRequest:
     """One unit to render.
 
     `root` is the boundary (absolute, resolved): no file outside it may be read. `folder` is the unit (absolute,
     inside root). `files` are the files of a plain unit, absolute, in order; empty for other renderers. `name` is
-    the release name where the options give none; `namespace` is handed to helm only. `helm` are options by who says
-    them, the last wins: `.trimtab.yaml`, the App, flags.
+    the release name where the options give none; `namespace` is handed to helm only. `helm` and `jinja` are options
+    by who says them, the last wins: `.trimtab.yaml`, the App, flags. `is_upgrade` is Helm's `.Release.IsUpgrade`.
+    `plugin` are the options of a plug-in's renderer, as its step gives them. `decryption` and `fetcher` are not for
+    renderers to keep.
     """
 
     root: Path
@@ -84,6 +156,51 @@ class RenderRequest:
     limits: Limits = Limits()
     helm: tuple[HelmOptions, ...] = ()
     kustomize: KustomizeOptions = KustomizeOptions()
+    jinja: tuple[JinjaOptions, ...] = ()
+    plugin: Mapping[str, Any] = field(default_factory=dict)
+    is_upgrade: bool = False
+    decryption: Decryption = field(default_factory=Decryption)
+    fetcher: Fetcher = field(default_factory=NoFetcher, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The closed set of a unit: all that its render may read, and nothing else will be there.
+
+    `files` are regular files (absolute, resolved, inside the root), `links` the symbolic links by which they are
+    reached (absolute, each with all links *above* it resolved), `fetched` what comes from outside the checkout.
+    `tools` are the programs that are run. `whole`: the unit may read anything in the checkout; then `files` and
+    `links` are not looked at.
+    """
+
+    files: frozenset[Path] = frozenset()
+    links: frozenset[Path] = frozenset()
+    fetched: tuple[Fetched, ...] = ()
+    tools: tuple[str, ...] = ()
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Something that a unit makes use of and a person should know of, with its place (`file:line`).
+
+    `kind` is `lookup`, `random`, `time` or `capability`; `what` is the function, or what is asked for.
+    """
+
+    kind: str
+    what: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What became of one unit, for `render --explain`: paths relative to the checkout, `inputs` sorted."""
+
+    folder: str
+    renderer: str
+    inputs: tuple[str, ...] = ()
+    fetched: tuple[Fetched, ...] = ()
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +208,15 @@ class Rendered:
     """What a unit (or a whole App: see `renderers.tree`) came to.
 
     `hooks` are Helm hooks other than tests, `tests` are Helm tests: never mixed with the manifests. `warnings`
-    are sentences for people, each with its place.
+    are sentences for people, each with its place. `notes` are Helm's NOTES, by unit. `units` say what was rendered.
     """
 
     manifests: tuple[Manifest, ...]
     hooks: tuple[Manifest, ...] = ()
     tests: tuple[Manifest, ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
+    units: tuple[Unit, ...] = ()
 
 
 class Renderer(Protocol):
@@ -110,6 +229,27 @@ class Renderer(Protocol):
         """Whether the folder (absolute) is a unit of this renderer by what it contains, without reading content."""
         ...
 
-    def render(self, request: RenderRequest) -> Rendered:
-        """Turn the unit into manifests. Raises RenderError or ManifestError; never returns a part."""
+    def inputs(self, request: RenderRequest) -> Inputs:
+        """All that the render may read. The unit is then laid out with just this in a private folder.
+
+        Raises RenderError for what may not be read (it leads out of the checkout, is remote and not allowed), and
+        ManifestError for what is no YAML.
+        """
         ...
+
+    def render(self, request: RenderRequest) -> Rendered:
+        """Turn the unit into manifests. Raises RenderError or ManifestError; never returns a part.
+
+        Called with a request whose paths are those of the private folder; `shown(path, request.root)` is the name
+        that people know.
+        """
+        ...
+
+    def uses(self, request: RenderRequest) -> tuple[Use, ...]:
+        """What `render --explain` should say of the unit, read from its files without running anything."""
+        ...
+
+
+def uses_nothing(request: RenderRequest) -> tuple[Use, ...]:  # noqa: ARG001 - the protocol's
+    """The `uses` of a renderer that has nothing to say there."""
+    return ()

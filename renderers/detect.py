@@ -166,7 +166,7 @@ class _Walk:
 
     def _fitting(self, folder: Path, names: set[str]) -> tuple[str, bool]:
         """The renderer of a folder, and whether the folders below it are looked at."""
-        step = load_settings(folder, root=self._root)
+        step = load_settings(folder, root=self._root).renderer
         if step is not None:
             _check_fits(folder, step.renderer, self._root, ".trimtab.yaml")
             return step.renderer, step.yaml is None or step.yaml.recursive

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from renderers.api import Rendered, RenderError, RenderRequest
+from renderers.api import Inputs, Rendered, RenderError, RenderRequest, uses_nothing
 from renderers.boundary import shown
 from renderers.files import read_inside
 from renderers.manifest import Manifest, ManifestError, parse_documents
@@ -13,10 +13,17 @@ name = "yaml"
 #: How the names of files with manifests end; kubectl takes the same ones from a folder.
 SUFFIXES = (".yaml", ".yml", ".json")
 
+uses = uses_nothing
+
 
 def fits(folder: Path) -> bool:
     """Whether a manifest file may lie in the folder itself. `detect.find_units` chooses the files."""
     return any(path.suffix in SUFFIXES for path in folder.iterdir())
+
+
+def inputs(request: RenderRequest) -> Inputs:
+    """The files that the unit names."""
+    return Inputs(frozenset(request.files))
 
 
 def render(request: RenderRequest) -> Rendered:

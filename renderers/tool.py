@@ -220,9 +220,9 @@ def _clean(text: str, private: Path, root: Path | None) -> str:
     """The tool's own words without Go's stack, log times and the paths that only this run has."""
     trace = _GO_TRACE.search(text)
     text = _LOG_TIME.sub("", text[: trace.start()] if trace else text)
-    text = text.replace(f"{private}/", "")
     if root is not None and root != root.parent:
         text = re.sub(re.escape(str(root)) + r"(/|\b(?![-.\w]))", lambda m: "" if m[1] else ".", text)
+    text = text.replace(f"{private}/", "")
     lines = [line for line in text.strip().removeprefix("Error: ").splitlines() if "Use --debug flag" not in line]
     if len(lines) > _MESSAGE_LINES:
         lines = [*lines[:_MESSAGE_LINES], f"… and {len(lines) - _MESSAGE_LINES} more lines"]

@@ -26,8 +26,9 @@ from renderers.detect import Unit, find_units
 from renderers.kustomize.references import kustomization_files, referenced_folders
 from renderers.manifest import TrimtabError
 from renderers.registry import renderer
-from renderers.settings import FILE_NAME, HelmStep, RenderStep, load_settings
+from renderers.settings import FILE_NAME, HelmStep, RenderStep, Steps, load_settings
 from renderers.tool import kill_running
+from renderers.unit import render_unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class _Job:
     def attempt(self) -> Rendered | TrimtabError:
         """The result, or why there is none."""
         try:
-            return self.renderer.render(self.request)
+            return render_unit(self.renderer, self.request)
         except TrimtabError as e:
             return e
 
@@ -81,6 +82,8 @@ def render_tree(root: Path, folder: Path, options: RenderOptions) -> Rendered:
         tuple(chain.from_iterable(result.hooks for result in done)),
         tuple(chain.from_iterable(result.tests for result in done)),
         tuple(chain.from_iterable(result.warnings for result in done)),
+        tuple(chain.from_iterable(result.notes for result in done)),
+        tuple(chain.from_iterable(result.units for result in done)),
     )
 
 
@@ -151,17 +154,15 @@ def _jobs(root: Path, folder: Path, options: RenderOptions) -> Iterator[_Job]:
 
 def _step(options: RenderOptions) -> RenderStep | None:
     """The App's step, unless a flag names another renderer."""
-    if len(options.steps) > 1:
-        raise RenderError(f"the App names {len(options.steps)} render steps", hint="keep one of them")
-    steps = [step for step in options.steps if options.renderer in ("", step.renderer)]
-    return steps[0] if steps else None
+    step = Steps.of(options.steps, where="the App").renderer
+    return step if step is not None and options.renderer in ("", step.renderer) else None
 
 
 def _steps_of(unit: Unit, root: Path, app: RenderStep | None) -> list[tuple[str, RenderStep]]:
     """What says options of this unit's renderer, lowest first, and who says it."""
     if unit.renderer == "yaml":
         return []
-    settings = load_settings(unit.folder, root=root)
+    settings = load_settings(unit.folder, root=root).renderer
     said = [(shown(unit.folder / FILE_NAME, root), settings), ("the App", app)]
     return [(by, step) for by, step in said if step is not None and step.renderer == unit.renderer]
 

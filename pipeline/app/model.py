@@ -49,6 +49,22 @@ class GitSource(_Part, frozen=True):
     path: Annotated[str, _about(description="The folder in the repository.")] = "."
 
 
+class ChartSource(_Part, frozen=True):
+    """A chart of a chart repository, or of an OCI registry."""
+
+    repo: Annotated[
+        str, _about(description="The chart repository: https://host/path. No credentials in it.", max_length=2048)
+    ] = ""
+    name: Annotated[str, _about(description="The chart's name in that repository.", max_length=253)] = ""
+    oci: Annotated[
+        str, _about(description="Instead of repo and name: oci://host/path/name of a registry.", max_length=2048)
+    ] = ""
+    version: Annotated[
+        str,
+        _about(description="A version, or a range such as ~1.4 or >=1.2.0 <2.0.0. Without it: the newest release."),
+    ] = ""
+
+
 class SecretRef(_Part, frozen=True):
     """A Secret in the App's own namespace."""
 

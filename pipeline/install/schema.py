@@ -11,6 +11,7 @@ from pipeline.app.model import Spec
 from pipeline.app.status import Status
 from pipeline.control.resource import APPS, CRD_NAME
 from pipeline.install.structural import Schema, structural
+from renderers.settings import STEP_FIELDS
 
 # The forms of `pipeline.location`, for RE2, which knows no look-ahead.
 _HOST = r"([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
@@ -97,8 +98,8 @@ _RULES: Final[Mapping[str, Mapping[str, Any]]] = {
     "spec.render[]": {
         "x-kubernetes-validations": [
             _rule(
-                "[has(self.helm), has(self.kustomize), has(self.yaml)].filter(given, given).size() == 1",
-                "a render step names exactly one of helm, kustomize and yaml",
+                f"[{', '.join(f'has(self.{field})' for field in STEP_FIELDS)}].filter(given, given).size() == 1",
+                f"a render step names exactly one of {', '.join(STEP_FIELDS)}",
             )
         ]
     },

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from renderers.api import HelmOptions, Rendered, RenderRequest
+from renderers.api import HelmOptions, Inputs, Rendered, RenderRequest, uses_nothing
 from renderers.boundary import shown
 from renderers.helm.files import check_files
 from renderers.helm.output import read_output
+from renderers.inputs import folder_inputs
 from renderers.manifest.dump import dump
 from renderers.sandbox import private_folder
 from renderers.tool import run
 
 name = "helm"
+uses = uses_nothing
 
 _HINTS = {
     "missing in charts/": "dependencies are not fetched: run `helm dependency update` on the chart, and commit its "
@@ -25,6 +27,12 @@ _HINTS = {
 def fits(folder: Path) -> bool:
     """Whether the folder has a Chart.yaml."""
     return (folder / "Chart.yaml").is_file()
+
+
+def inputs(request: RenderRequest) -> Inputs:
+    """The chart's folder with all that its links lead to. Raises RenderError for a link or schema that leads out."""
+    check_files(request.folder, request.root)
+    return folder_inputs(request.folder, request.root, tools=("helm",))
 
 
 def render(request: RenderRequest) -> Rendered:

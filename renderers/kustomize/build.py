@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from renderers.api import Rendered, RenderRequest
+from renderers.api import Inputs, Rendered, RenderRequest, uses_nothing
 from renderers.boundary import shown
 from renderers.kustomize.references import check_references, kustomization_files
 from renderers.printed import parse_printed
@@ -10,6 +10,7 @@ from renderers.sandbox import private_folder
 from renderers.tool import find_tool, run
 
 name = "kustomize"
+uses = uses_nothing
 
 _HINTS = {
     "is not in or below": "kustomize reads single files only below their kustomization's folder: move it there, or "
@@ -21,6 +22,12 @@ _HINTS = {
 def fits(folder: Path) -> bool:
     """Whether the folder has a kustomization file."""
     return bool(kustomization_files(folder))
+
+
+def inputs(request: RenderRequest) -> Inputs:
+    """All that kustomize may read. Raises RenderError and ManifestError for a reference that it must not follow."""
+    check_references(request.folder, request.root, enable_helm=request.kustomize.enable_helm)
+    return Inputs(tools=("kustomize",), whole=True)
 
 
 def render(request: RenderRequest) -> Rendered:

@@ -6,16 +6,16 @@ import pytest
 
 from renderers.api import RenderError
 from renderers.manifest import ManifestError
-from renderers.settings import HelmStep, KustomizeStep, RenderStep, YamlStep, load_settings
+from renderers.settings import HelmStep, KustomizeStep, RenderStep, Steps, YamlStep, load_settings
 
 
 def load(folder: Path, text: str) -> RenderStep | None:
     (folder / ".trimtab.yaml").write_text(text)
-    return load_settings(folder.resolve(), root=folder.resolve())
+    return load_settings(folder.resolve(), root=folder.resolve()).renderer
 
 
 def test_a_folder_without_the_file_has_no_settings(tmp_path: Path) -> None:
-    assert load_settings(tmp_path, root=tmp_path) is None
+    assert load_settings(tmp_path, root=tmp_path) == Steps()
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "{}\n", "render: []\n"])
@@ -28,7 +28,9 @@ def test_every_field_is_read(tmp_path: Path) -> None:
         "render:\n- helm: {releaseName: shop, valueFiles: [a.yaml, b.yaml], values: {replicas: 3}, set: [a=1], "
         "setString: [b=2], includeCRDs: false}\n"
     )
-    expected = HelmStep("shop", ("a.yaml", "b.yaml"), {"replicas": 3}, ("a=1",), ("b=2",), include_crds=False)
+    expected = HelmStep(
+        "shop", ("a.yaml", "b.yaml"), values={"replicas": 3}, set=("a=1",), set_string=("b=2",), include_crds=False
+    )
     assert load(tmp_path, helm) == RenderStep(helm=expected)
     assert load(tmp_path, "render: [kustomize: {enableHelm: true}]") == RenderStep(kustomize=KustomizeStep(True))
     assert load(tmp_path, "render: [yaml: {recursive: false}]") == RenderStep(yaml=YamlStep(False))
@@ -48,10 +50,14 @@ def test_a_step_knows_its_renderer(tmp_path: Path, name: str) -> None:
         ("render: [helm: {valuesFiles: [a]}]\n", "there is no field valuesFiles - at render[0].helm"),
         ("render: [helm: {valueFiles: a}]\n", "render[0].helm.valueFiles"),
         ("render: [helm: {set: [1]}]\n", "render[0].helm.set[0]"),
-        ("render: [jinja: {}]\n", "there is no field jinja"),
-        ("render: [{}]\n", "exactly one of helm, kustomize and yaml"),
-        ("render: [{helm: {}, yaml: {}}]\n", "exactly one of helm, kustomize and yaml"),
-        ("render: [helm: {}, yaml: {}]\n", "2 render steps"),
+        ("render: [jinjer: {}]\n", "there is no field jinjer"),
+        ("render: [helm: {allowRemote: ['https://x/']}]\n", "helm.allowRemote is for an App to say"),
+        ("render: [helm: {valuesFrom: [{kind: Secret, name: x}]}]\n", "helm.valuesFrom is for an App to say"),
+        ("render: [kustomize: {allowRemote: ['https://x/']}]\n", "kustomize.allowRemote is for an App to say"),
+        ("render: [substitute: {from: [{kind: Secret, name: x}]}]\n", "substitute.from is for an App to say"),
+        ("render: [{}]\n", "exactly one of helm, kustomize, yaml, jinja"),
+        ("render: [{helm: {}, yaml: {}}]\n", "exactly one of helm, kustomize, yaml, jinja"),
+        ("render: [helm: {}, yaml: {}]\n", "only the first step may be one"),
         ("- a\n", "the settings cannot be used"),
         ("{}\n---\n{}\n", "several documents"),
     ],
