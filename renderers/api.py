@@ -142,7 +142,8 @@ class RenderRequest:
     `root` is the boundary (absolute, resolved): no file outside it may be read. `folder` is the unit (absolute,
     inside root). `files` are the files of a plain unit, absolute, in order; empty for other renderers. `name` is
     the release name where the options give none; `namespace` is handed to helm only. `helm` and `jinja` are options
-    by who says them, the last wins: `.trimtab.yaml`, the App, flags. `is_upgrade` is Helm's `.Release.IsUpgrade`.
+    by who says them, the last wins: `.trimtab.yaml`, the App, flags. `is_upgrade` is Helm's `.Release.IsUpgrade`; `notes` asks for Helm's
+    NOTES too.
     `plugin` are the options of a plug-in's renderer, as its step gives them. `decryption` and `fetcher` are not for
     renderers to keep.
     """
@@ -159,6 +160,7 @@ class RenderRequest:
     jinja: tuple[JinjaOptions, ...] = ()
     plugin: Mapping[str, Any] = field(default_factory=dict)
     is_upgrade: bool = False
+    notes: bool = False
     decryption: Decryption = field(default_factory=Decryption)
     fetcher: Fetcher = field(default_factory=NoFetcher, compare=False)
 

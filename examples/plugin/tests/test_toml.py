@@ -1,0 +1,13 @@
+"""The plug-in keeps the contract of a renderer. Run it with pytest, trimtab and the plug-in installed."""
+
+from pathlib import Path
+
+import trimtab_toml
+
+from renderers.testing import RendererContract
+
+
+class TestToml(RendererContract):
+    renderer = trimtab_toml
+    example = Path(__file__).parents[1] / "example"
+    options = {"labels": {"team": "a"}}

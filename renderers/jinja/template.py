@@ -1,0 +1,180 @@
+"""The renderer: Jinja templates (`*.yaml.j2`) and the plain files beside them, in the order of their names."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, TemplateSyntaxError, meta
+
+from renderers import plain
+from renderers.api import Inputs, JinjaOptions, Rendered, RenderError, RenderRequest, uses_nothing
+from renderers.boundary import KEEP_INSIDE, real, shown
+from renderers.files import read_inside
+from renderers.jinja.environment import EXTENSIONS, referred
+from renderers.manifest import Manifest, load_text
+from renderers.manifest.guard import MAX_SIZE
+from renderers.plain import SUFFIXES
+from renderers.printed import parse_printed
+from renderers.sandbox import private_folder
+from renderers.tool import run
+
+name = "jinja"
+uses = uses_nothing
+
+#: How the names of templates end.
+TEMPLATES = tuple(f"{suffix}.j2" for suffix in SUFFIXES)
+_HINT = "correct the template, or give the value with values or valueFiles of the jinja step"
+#: One template, in bytes: templates are parsed in this process to see what they include.
+_MAX_TEMPLATE = 1 << 20
+
+
+def fits(folder: Path) -> bool:
+    """Whether the folder has a template. That alone chooses nothing: kubectl would pass templates over."""
+    return any(path.name.endswith(TEMPLATES) for path in folder.iterdir())
+
+
+def inputs(request: RenderRequest) -> Inputs:
+    """The unit's files, and what its templates include, as far as their texts say it; else the whole checkout.
+
+    Raises RenderError for a template that is too large or no Jinja, or that includes what lies outside the checkout.
+    """
+    todo = _templates(request)
+    seen: set[Path] = set(todo)
+    whole = False
+    while todo:
+        template = todo.pop()
+        for text in _included(template, request.root):
+            if text is None:
+                whole = True
+                continue
+            target = real(request.root / referred(text, shown(template, request.root)))
+            if not target.is_relative_to(request.root):
+                raise RenderError(
+                    f"it includes {text}, which leads out of the checkout",
+                    where=shown(template, request.root),
+                    hint=KEEP_INSIDE,
+                )
+            # What is not there is for the template to say: an include may be marked `ignore missing`.
+            if target.is_file() and target not in seen:
+                seen.add(target)
+                todo.append(target)
+    return Inputs(frozenset(request.files) | seen, whole=whole)
+
+
+def render(request: RenderRequest) -> Rendered:
+    """Render the templates, and read the plain files beside them but for the value files.
+
+    Raises RenderError that names a template and its line, and ManifestError for what is no manifest.
+    """
+    unit = shown(request.folder, request.root)
+    given = {path for options in request.jinja for path in options.value_files}
+    texts = _rendered(_templates(request), request, unit)
+    manifests: list[Manifest] = []
+    warnings: list[str] = []
+    for path in request.files:
+        file = shown(path, request.root)
+        if path in given or (path.name.endswith(TEMPLATES) and file not in texts):
+            continue
+        if file in texts:
+            found, doubts = parse_printed(texts[file], file=file, unit=unit)
+        else:
+            plain_file = plain.render(replace(request, files=(path,)))
+            found, doubts = plain_file.manifests, plain_file.warnings
+        manifests += found
+        warnings += doubts
+    return Rendered(tuple(manifests), warnings=tuple(warnings))
+
+
+def _templates(request: RenderRequest) -> list[Path]:
+    """The templates that are manifests; one whose name begins with `_` is only there to be included."""
+    return [file for file in request.files if file.name.endswith(TEMPLATES) and not file.name.startswith("_")]
+
+
+def _included(template: Path, root: Path) -> list[str | None]:
+    """What a template includes, imports or extends; None where only running it tells."""
+    text = read_inside(template, root, limit=_MAX_TEMPLATE).decode("utf-8", errors="replace")
+    # This environment runs nothing.
+    environment = Environment(extensions=EXTENSIONS)  # noqa: S701 - parses only
+    try:
+        return list(meta.find_referenced_templates(environment.parse(text)))
+    except TemplateSyntaxError as e:
+        raise RenderError(
+            f"this is no Jinja template: {e.message}", where=f"{shown(template, root)}:{e.lineno}", hint=_HINT
+        ) from e
+    except RecursionError as e:
+        raise RenderError("the template is nested too deeply", where=shown(template, root), hint="simplify it") from e
+
+
+def _rendered(templates: Sequence[Path], request: RenderRequest, unit: str) -> Mapping[str, str]:
+    """The text of each template, by its name for people."""
+    if not templates:
+        return {}
+    with private_folder() as private:
+        task = private / "task.json"
+        task.write_text(
+            json.dumps(
+                {
+                    "root": str(request.root),
+                    "templates": [shown(path, request.root) for path in templates],
+                    "values": _values(request),
+                }
+            ),
+            encoding="utf-8",
+        )
+        home = str(Path(__file__).parents[2])
+        program = (
+            "import sys; sys.path.insert(0, sys.argv[1]); from renderers.jinja.worker import main; main(sys.argv[2])"
+        )
+        output = run(
+            sys.executable, ["-I", "-c", program, home, str(task)],
+            private=private, limits=request.limits, root=request.root, where=unit,
+        )  # fmt: skip
+    answer = json.loads(output.text)
+    if "error" in answer:
+        raise RenderError(answer["error"], where=answer["where"], hint=_HINT)
+    texts: Mapping[str, str] = answer["texts"]
+    return texts
+
+
+def _values(request: RenderRequest) -> dict[str, Any]:
+    """What templates see: the App and the cluster, and over them the values; maps are merged, as Helm merges them."""
+    values: dict[str, Any] = {
+        "app": {"name": request.name, "namespace": request.namespace},
+        "capabilities": {
+            "kubeVersion": request.capabilities.kube_version,
+            "apiVersions": list(request.capabilities.api_versions),
+        },
+    }
+    for options in request.jinja:
+        for layer in _layers(options, request.root):
+            _merge(values, layer)
+    return values
+
+
+def _layers(options: JinjaOptions, root: Path) -> list[Mapping[str, Any]]:
+    layers: list[Mapping[str, Any]] = []
+    for path in options.value_files:
+        name = shown(path, root)
+        boundary = root if path.is_relative_to(root) else path.parent
+        for document in load_text(read_inside(path, boundary, limit=MAX_SIZE), file=name).documents:
+            if not isinstance(document.data, dict):
+                raise RenderError("a values file holds no map", where=name, hint="write key: value lines")
+            layers.append(document.data)
+    return [*layers, options.values]
+
+
+def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        known = into.get(key)
+        if isinstance(known, dict) and isinstance(value, Mapping):
+            _merge(known, value)
+        else:
+            into[key] = _copied(value)
+
+
+def _copied(value: Any) -> Any:
+    """Merging changes maps, and those of the options belong to others."""
+    return {key: _copied(item) for key, item in value.items()} if isinstance(value, Mapping) else value
