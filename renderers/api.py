@@ -143,7 +143,7 @@ class RenderRequest:
     inside root). `files` are the files of a plain unit, absolute, in order; empty for other renderers. `name` is
     the release name where the options give none; `namespace` is handed to helm only. `helm` and `jinja` are options
     by who says them, the last wins: `.trimtab.yaml`, the App, flags. `is_upgrade` is Helm's `.Release.IsUpgrade`; `notes` asks for Helm's
-    NOTES too.
+    NOTES too, `explain` for `Unit.uses`.
     `plugin` are the options of a plug-in's renderer, as its step gives them. `decryption` and `fetcher` are not for
     renderers to keep.
     """
@@ -161,6 +161,7 @@ class RenderRequest:
     plugin: Mapping[str, Any] = field(default_factory=dict)
     is_upgrade: bool = False
     notes: bool = False
+    explain: bool = False
     decryption: Decryption = field(default_factory=Decryption)
     fetcher: Fetcher = field(default_factory=NoFetcher, compare=False)
 
@@ -171,6 +172,8 @@ class Inputs:
 
     `files` are regular files (absolute, resolved, inside the root), `links` the symbolic links by which they are
     reached (absolute, each with all links *above* it resolved), `fetched` what comes from outside the checkout.
+    `written` are files by their places (absolute, inside the root) that are laid out with this content, which follows
+    from `files` and `fetched`, instead of the checkout's.
     `tools` are the programs that are run. `whole`: the unit may read anything in the checkout; then `files` and
     `links` are not looked at.
     """
@@ -178,6 +181,7 @@ class Inputs:
     files: frozenset[Path] = frozenset()
     links: frozenset[Path] = frozenset()
     fetched: tuple[Fetched, ...] = ()
+    written: Mapping[Path, bytes] = field(default_factory=dict)
     tools: tuple[str, ...] = ()
     whole: bool = False
 
@@ -202,6 +206,7 @@ class Unit:
     renderer: str
     inputs: tuple[str, ...] = ()
     fetched: tuple[Fetched, ...] = ()
+    uses: tuple[Use, ...] = ()
     cached: bool = False
 
 

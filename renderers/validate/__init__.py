@@ -1,0 +1,1 @@
+"""Whether manifests are what a Kubernetes release takes: its schemas, those of CRDs in the set, its API versions."""
