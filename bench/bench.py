@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
+import render
 from apiproxy import ApiProxy
 from controller import controller
 
@@ -235,9 +236,13 @@ def startup(runs: int = 5) -> None:
 def main() -> int:
     """Run the chosen workloads with the chosen tools."""
     parser = argparse.ArgumentParser(description="Figures of Trimtab beside other tools.")
-    parser.add_argument("--only", choices=("w1", "w2", "controller"), help="one workload")
+    parser.add_argument("--only", choices=("w1", "w2", "controller", "render"), help="one workload")
     parser.add_argument("--tools", help="names, with commas between")
     options = parser.parse_args()
+    if options.only in (None, "render"):
+        render.main()
+    if options.only == "render":
+        return 0
     config = json.loads(
         subprocess.run(
             ["kubectl", "config", "view", "--raw", "-o", "json"], check=True, capture_output=True, text=True

@@ -21,6 +21,9 @@ _URLS = {
     "file": re.compile(r"(?:file://)?/[^\x00-\x1f\x7f]+"),
 }
 _FORMS = "use https://host/path, ssh://git@host/path, git@host:path, file:///path or an absolute path"
+_CHART_URL = re.compile(rf"(https?|oci)://{_HOST}{_PORT}(?:/(?:{_PATH})?)?")
+_CHART_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SHORT = 12
 #: Generous, for what is shown: a password that somebody forgot to escape may hold a slash.
 _USERINFO = re.compile(r"^(\w[\w+.-]*://)(?:[^/]*|[^/@]*:(?![0-9]*(?:/|$)).*)@|^[^/@:]+:[^/]*@", re.DOTALL)
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -42,11 +45,41 @@ def transport_of(url: str) -> str:
             return transport
     shown = redacted(url)
     if shown != url:
-        raise SourceError(
-            f"the URL {shown!r} carries credentials or a query, which would end up in logs and process lists",
-            hint="take them out of the URL: use an SSH key, or give user and token apart from it",
-        )
+        raise _credentials_in(shown)
     raise SourceError(f"the URL {shown!r} is of no form that is allowed", hint=_FORMS)
+
+
+def chart_transport_of(url: str) -> str:
+    """The transport of a chart repository's or registry's URL: https, http or oci. Raises SourceError as above."""
+    if found := _CHART_URL.fullmatch(url):
+        return found[1]
+    shown = redacted(url)
+    if shown != url:
+        raise _credentials_in(shown)
+    raise SourceError(
+        f"the URL {shown!r} is of no form that is allowed", hint="use https://host/path, or oci://host/path/chart"
+    )
+
+
+def check_chart_name(name: str) -> None:
+    """Raise SourceError when no chart can have this name."""
+    if not _CHART_NAME.fullmatch(name):
+        raise SourceError(
+            f"{name!r} is no name of a chart", hint="it has letters, digits, dashes, underscores and dots"
+        )
+
+
+def short(commit: str) -> str:
+    """The id of a checkout as people read it: 12 digits of a commit; of a chart's `1.2.7@sha256:…` the version."""
+    version, of_a_chart, _ = commit.partition("@")
+    return version if of_a_chart else commit[:_SHORT]
+
+
+def _credentials_in(shown: str) -> SourceError:
+    return SourceError(
+        f"the URL {shown!r} carries credentials or a query, which would end up in logs and process lists",
+        hint="take them out of the URL: use an SSH key, or give user and token apart from it",
+    )
 
 
 def redacted(url: str) -> str:

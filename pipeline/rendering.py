@@ -1,12 +1,29 @@
 """From a checkout to rendered manifests: the App's render steps in the renderers' words."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from pipeline.app import App
 from pipeline.cluster.session import Session
+from pipeline.given import Given
 from pipeline.source.checkout import Checkout
-from renderers.api import Capabilities, Rendered
-from renderers.tree import RenderOptions, render_tree
+from renderers.api import Capabilities, Fetcher, NoFetcher, Rendered
+from renderers.cache import RenderCache
+from renderers.options import RenderOptions
+from renderers.tree import render_tree
+
+
+@dataclass(frozen=True, slots=True)
+class Supplies:
+    """What a render needs beside the checkout.
+
+    The App's further sources by name, what it is given, who fetches; `cache` has what was rendered before.
+    """
+
+    sources: Mapping[str, Checkout] = field(default_factory=dict)
+    given: Given = field(default_factory=Given)
+    fetcher: Fetcher = field(default_factory=NoFetcher)
+    cache: RenderCache | None = None
 
 
 def capabilities_of(session: Session) -> Capabilities:
@@ -14,16 +31,29 @@ def capabilities_of(session: Session) -> Capabilities:
     return Capabilities(session.version, session.discovery.api_versions())
 
 
-def render_app(app: App, checkout: Checkout, options: RenderOptions) -> Rendered:
+def render_app(app: App, checkout: Checkout, options: RenderOptions, supplies: Supplies | None = None) -> Rendered:
     """Render the App's folder of the checkout.
 
-    `options` are what the command line says; the App's own steps, name and target namespace are added here. Raises
-    RenderError or ManifestError, and then nothing was rendered.
+    `options` are what the command line says; the App's own steps, name, target namespace and supplies are added here.
+    Raises RenderError or ManifestError, and then nothing was rendered.
     """
+    supplies = supplies or Supplies()
     return render_tree(
         checkout.root,
         checkout.folder,
-        replace(options, name=app.name, namespace=app.spec.target.namespace, steps=app.spec.render),
+        replace(
+            options,
+            name=app.name,
+            namespace=app.spec.target.namespace,
+            steps=app.spec.render,
+            sources={name: source.folder for name, source in supplies.sources.items()},
+            values_from=supplies.given.values,
+            vars_from=supplies.given.variables,
+            decryption=supplies.given.decryption,
+            fetcher=supplies.fetcher,
+            index=checkout.index,
+        ),
+        supplies.cache,
     )
 
 

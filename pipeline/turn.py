@@ -78,7 +78,8 @@ def differs(old: Record | None, new: Record) -> bool:
 
 
 def _located(app: App, checkout: Checkout, record: Record) -> Record:
-    path = app.spec.source.git.path if app.spec.source else str(checkout.folder.relative_to(checkout.root))
+    git = app.spec.source.git if app.spec.source is not None else None
+    path = git.path if git is not None else str(checkout.folder.relative_to(checkout.root))
     return replace(
         record, target=app.spec.target.namespace, url=checkout.url, ref=checkout.ref, path=path, commit=checkout.commit
     )

@@ -1,90 +1,83 @@
-"""Renders a whole folder: finds its units, gives each its options, renders them side by side, and merges the results.
+"""Renders a whole folder: its units side by side, and their results as one. All or nothing: one fails, all fail.
 
-All or nothing: where one unit fails there is no result.
+With a cache, only what is new: see `render_tree`.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
-from renderers.api import (
-    Capabilities,
-    HelmOptions,
-    KustomizeOptions,
-    Limits,
-    Rendered,
-    Renderer,
-    RenderError,
-    RenderRequest,
-)
-from renderers.boundary import KEEP_INSIDE, real, shown
-from renderers.detect import Unit, find_units
-from renderers.kustomize.references import kustomization_files, referenced_folders
+from renderers.api import Rendered
+from renderers.boundary import real, shown
+from renderers.cache import RenderCache
+from renderers.detect import Found, Unit
+from renderers.jobs import job_of, passed_over, units_of
+from renderers.keys import Index, digest, plain
+from renderers.kustomize.references import FILE_NAMES, kustomization_files, referenced_folders
 from renderers.manifest import TrimtabError
-from renderers.registry import renderer
-from renderers.settings import FILE_NAME, HelmStep, RenderStep, Steps, load_settings
-from renderers.tool import kill_running
-from renderers.unit import render_unit
+from renderers.options import THE_APP, RenderOptions
+from renderers.post import apply_post
+from renderers.referring import References, references_of
+from renderers.settings import Steps
+from renderers.tool import kill_running, tool_file
+from renderers.unit import Done, Job, from_cache, render_job
+
+#: Bytes that a path of an index or a unit's reach takes, about.
+_PATH = 200
+
+
+_NOTHING = Rendered(())
 
 
 @dataclass(frozen=True, slots=True)
-class RenderOptions:
-    """How a folder is rendered: what flags say, and below that the App's steps.
+class _Tree:
+    """What a folder was at a commit: what was found (in the checkout at `root`), and what each unit was made of."""
 
-    Renderer, release name and values are for the unit at the folder itself, and win over its `.trimtab.yaml`;
-    capabilities, limits, `kustomize` and `helm.include_crds` are for every unit. `name` is the App's; empty: none.
-    """
-
-    renderer: str = ""
-    recursive: bool = True
-    name: str = ""
-    namespace: str = "default"
-    capabilities: Capabilities = field(default_factory=Capabilities)
-    limits: Limits = field(default_factory=Limits)
-    helm: HelmOptions = field(default_factory=HelmOptions)
-    kustomize: KustomizeOptions = field(default_factory=KustomizeOptions)
-    steps: tuple[RenderStep, ...] = ()
+    index: Index
+    root: Path
+    found: Found
+    done: tuple[Done, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    """One unit with the renderer that renders it."""
+class _Before:
+    """What is found in a folder, as it was at another commit, with the results that still hold."""
 
-    renderer: Renderer
-    request: RenderRequest
-
-    def attempt(self) -> Rendered | TrimtabError:
-        """The result, or why there is none."""
-        try:
-            return render_unit(self.renderer, self.request)
-        except TrimtabError as e:
-            return e
+    found: Found
+    done: tuple[Done | None, ...]
 
 
-def render_tree(root: Path, folder: Path, options: RenderOptions) -> Rendered:
+def render_tree(root: Path, folder: Path, options: RenderOptions, cache: RenderCache | None = None) -> Rendered:
     """Everything that a folder comes to: units sorted by folder, and in each the order of its tool.
 
-    `root` is the boundary, and `folder` lies in it. Raises the RenderError or ManifestError of the first unit that
-    fails, which says how many others did; RenderError for options that fit no unit.
+    `root` is the boundary, and `folder` lies in it. With a cache, a unit is rendered only when something that it is
+    made of is new; where `options.index` says what the files are, too, and an earlier one is known whose folders are
+    the same, units that reach no changed file are not even looked at.
+
+    Raises the RenderError or ManifestError of the first unit that fails, which says how many others did; RenderError
+    for options that fit no unit.
     """
     root, folder = real(root), real(folder)
-    results = _side_by_side(list(_jobs(root, folder, options)))
+    index = options.index
+    key = digest("tree", shown(folder, root), plain(options, str)) if cache is not None and index is not None else ""
+    before = _as_before(cache, key, index, root) if cache is not None and index is not None else None
+    found = before.found if before else units_of(root, folder, options)
+    units = found.units
+    known = before.done if before else (None,) * len(units)
+    jobs = [job_of(unit, root, folder, options) for unit, done in zip(units, known, strict=True) if done is None]
+    new = iter(_side_by_side(jobs, cache, index))
+    results = [done or next(new) for done in known]
     failed = [result for result in results if isinstance(result, TrimtabError)]
     if failed:
         raise _first_of(failed)
-    done = [result for result in results if isinstance(result, Rendered)]
-    return Rendered(
-        tuple(chain.from_iterable(result.manifests for result in done)),
-        tuple(chain.from_iterable(result.hooks for result in done)),
-        tuple(chain.from_iterable(result.tests for result in done)),
-        tuple(chain.from_iterable(result.warnings for result in done)),
-        tuple(chain.from_iterable(result.notes for result in done)),
-        tuple(chain.from_iterable(result.units for result in done)),
-    )
+    all_done = tuple(result for result in results if isinstance(result, Done))
+    if cache is not None and index is not None:
+        _remember(cache, key, _Tree(index, root, found, all_done))
+    return _with_post(_merged(all_done, passed_over(units, root)), all_done, options, cache)
 
 
 def boundary_of(folder: Path) -> Path:
@@ -117,89 +110,108 @@ def _kustomizations_below(folder: Path) -> Iterator[Path]:
             todo += [Path(entry.path) for entry in folders if not entry.name.startswith(".")]
 
 
-def _jobs(root: Path, folder: Path, options: RenderOptions) -> Iterator[_Job]:
-    step = _step(options)
-    recursive = options.recursive and (step is None or step.yaml is None or step.yaml.recursive)
-    chosen = options.renderer or (step.renderer if step else "")
-    units = find_units(root, folder, renderer=chosen, recursive=recursive)
-    if _is_for_one_chart(options.helm) and Unit(folder, "helm") not in units:
-        raise RenderError(
-            f"values or a release name are given, and {shown(folder, root)} is no chart itself",
-            hint="give the chart's own folder, or write the options into a .trimtab.yaml beside each Chart.yaml",
-        )
-    for unit in units:
-        own = unit.folder == folder
-        steps = _steps_of(unit, root, step if own else None)
-        request = RenderRequest(
-            root=root,
-            folder=unit.folder,
-            name=options.name if own and options.name else unit.folder.name,
-            namespace=options.namespace,
-            files=unit.files,
-            capabilities=options.capabilities,
-            limits=options.limits,
-        )
-        flags = options.helm if own else HelmOptions(include_crds=options.helm.include_crds)
-        layers = (_helm_options(step.helm, by, request) for by, step in steps if step.helm)
-        enable_helm = any(step.kustomize.enable_helm for _, step in steps if step.kustomize)
-        yield _Job(
-            renderer(unit.renderer),
-            replace(
-                request,
-                helm=(*layers, flags),
-                kustomize=KustomizeOptions(enable_helm or options.kustomize.enable_helm),
-            ),
-        )
+def _as_before(cache: RenderCache, key: str, index: Index, root: Path) -> "_Before | None":
+    """The units of a commit with the same folders, each with its result where that cannot have changed."""
+    tree = cache.get(key)
+    if not isinstance(tree, _Tree):
+        return None
+    changed = index.changed_since(tree.index)
+    if changed is None:
+        return None
+    found = _moved(tree.found, tree.root, root)
+    # Who refers to whom makes units; nothing else in a kustomization does.
+    for path in changed:
+        folder = (root / path).parent
+        is_known = path.rpartition("/")[2] in FILE_NAMES and folder in found.references
+        if is_known and references_of(folder, root) != found.references[folder]:
+            return None
+    same_tool: dict[str, bool] = {}
+    known: list[Done | None] = []
+    for done in tree.done:
+        rendered = None
+        for name, file in done.tools:
+            same_tool.setdefault(name, tool_file(name) == file)
+        if done.reach is not None and changed.isdisjoint(done.reach) and all(same_tool[name] for name, _ in done.tools):
+            rendered = cache.get(done.key)
+        known.append(replace(done, rendered=from_cache(rendered)) if isinstance(rendered, Rendered) else None)
+    return _Before(found, tuple(known))
 
 
-def _step(options: RenderOptions) -> RenderStep | None:
-    """The App's step, unless a flag names another renderer."""
-    step = Steps.of(options.steps, where="the App").renderer
-    return step if step is not None and options.renderer in ("", step.renderer) else None
+def _moved(found: Found, old: Path, new: Path) -> Found:
+    """The same in another checkout."""
 
+    begin = len(str(old).rstrip("/"))
 
-def _steps_of(unit: Unit, root: Path, app: RenderStep | None) -> list[tuple[str, RenderStep]]:
-    """What says options of this unit's renderer, lowest first, and who says it."""
-    if unit.renderer == "yaml":
-        return []
-    settings = load_settings(unit.folder, root=root).renderer
-    said = [(shown(unit.folder / FILE_NAME, root), settings), ("the App", app)]
-    return [(by, step) for by, step in said if step is not None and step.renderer == unit.renderer]
+    def moved(path: Path) -> Path:
+        return Path(f"{new}{str(path)[begin:]}")
 
-
-def _is_for_one_chart(helm: HelmOptions) -> bool:
-    return bool(helm.release_name or helm.value_files or helm.values or helm.set or helm.set_string)
-
-
-def _helm_options(step: HelmStep, by: str, request: RenderRequest) -> HelmOptions:
-    return HelmOptions(
-        release_name=step.release_name,
-        value_files=tuple(_value_file(text, by, request) for text in step.value_files),
-        values=step.values,
-        set=step.set,
-        set_string=step.set_string,
-        include_crds=step.include_crds,
+    if old == new:
+        return found
+    return Found(
+        tuple(
+            Unit(moved(unit.folder), unit.renderer, tuple(map(moved, unit.files)), tuple(map(moved, unit.templates)))
+            for unit in found.units
+        ),
+        {
+            moved(folder): References(frozenset(map(moved, each.folders)), frozenset(map(moved, each.charts)))
+            for folder, each in found.references.items()
+        },
     )
 
 
-def _value_file(text: str, by: str, request: RenderRequest) -> Path:
-    """A values file that the repository or the App names: inside the boundary, relative to the unit."""
-    file = real(request.folder / text)
-    if text.startswith("/") or not file.is_relative_to(request.root):
-        raise RenderError(f"the values file {text} leads out of the checkout", where=by, hint=KEEP_INSIDE)
-    if not os.path.isfile(file):  # noqa: PTH113 - raises nothing, whatever the text
-        place = shown(request.folder, request.root)
-        raise RenderError(
-            f"the values file {text} does not exist", where=by, hint=f"it is relative to {place}; is it committed?"
-        )
-    return file
+def _remember(cache: RenderCache, key: str, tree: _Tree) -> None:
+    paths = len(tree.index.ids) + sum(len(done.reach or ()) for done in tree.done)
+    # The results are entries of their own.
+    light = tuple(replace(done, rendered=_NOTHING) for done in tree.done)
+    cache.put(key, replace(tree, done=light), size=_PATH * paths)
 
 
-def _side_by_side(jobs: list[_Job]) -> Iterable[Rendered | TrimtabError]:
+def _merged(all_done: Sequence[Done], warnings: Iterable[str]) -> Rendered:
+    rendered = [done.rendered for done in all_done]
+    return Rendered(
+        tuple(chain.from_iterable(each.manifests for each in rendered)),
+        tuple(chain.from_iterable(each.hooks for each in rendered)),
+        tuple(chain.from_iterable(each.tests for each in rendered)),
+        (*warnings, *chain.from_iterable(each.warnings for each in rendered)),
+        tuple(chain.from_iterable(each.notes for each in rendered)),
+        tuple(chain.from_iterable(each.units for each in rendered)),
+    )
+
+
+def _with_post(
+    rendered: Rendered, all_done: Sequence[Done], options: RenderOptions, cache: RenderCache | None
+) -> Rendered:
+    """The whole after the App's own post steps."""
+    steps = Steps.of(options.steps, where=THE_APP)
+    if not steps.post:
+        return rendered
+    key = ""
+    if cache is not None:
+        made_of = [done.key for done in all_done], plain(options.vars_from, str), plain(options.steps, str)
+        key = digest("post", *made_of, tool_file("kustomize"), plain(options.limits, str))
+        known = cache.get(key)
+        if isinstance(known, Rendered):
+            return replace(known, units=rendered.units)
+    done = apply_post(rendered, steps, limits=options.limits, variables=options.vars_from)
+    if cache is not None:
+        cache.put_rendered(key, done)
+    return done
+
+
+def _side_by_side(jobs: Sequence[Job], cache: RenderCache | None, index: Index | None) -> Sequence[Done | TrimtabError]:
     """The results in the order of the jobs. The tools are processes, so threads are enough."""
-    with ThreadPoolExecutor(max(1, min(len(jobs), os.cpu_count() or 1))) as pool:
+
+    def attempt(job: Job) -> Done | TrimtabError:
         try:
-            return list(pool.map(_Job.attempt, jobs))
+            return render_job(job, cache, index)
+        except TrimtabError as e:
+            return e
+
+    if not jobs:
+        return ()
+    with ThreadPoolExecutor(min(len(jobs), os.cpu_count() or 1)) as pool:
+        try:
+            return list(pool.map(attempt, jobs))
         except (KeyboardInterrupt, SystemExit):
             pool.shutdown(wait=False, cancel_futures=True)
             kill_running()

@@ -10,8 +10,10 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Our own flag: read the difference before it is committed."""
+    """Our own flags: read the difference before it is committed."""
     parser.addoption("--update-docs", action="store_true", help="write docs/commands.md anew from the program")
+    parser.addoption("--update-goldens", action="store_true", help="write what the tools give into tests/corpus")
+    parser.addoption("--all-mutations", action="store_true", help="try every change of the corpus, not a sample")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -66,6 +66,8 @@ TOOLS = {
         _module("kustomize", "sigs.k8s.io/kustomize/kustomize/v5", "", ("version",), exact=1),
         _module("helm", "helm.sh/helm/v3", "/cmd/helm", ("version", "--short"), exact=1),
         _module("helm4", "helm.sh/helm/v4", "/cmd/helm", ("version", "--short"), exact=1),
+        # Without the flag it asks for the latest version; it knows its own without a stamp.
+        _module("sops", "github.com/getsops/sops/v3", "/cmd/sops", ("--version", "--disable-version-check"), exact=1),
         _module("etcd", "go.etcd.io/etcd/server/v3", "", ("--version",), exact=2),
         _kubernetes("kube-apiserver"),
         _kubernetes("kube-controller-manager"),

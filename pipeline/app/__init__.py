@@ -5,10 +5,14 @@ from pipeline.app.model import (
     DEFAULT_NAMESPACE,
     Adopt,
     App,
+    ChartSource,
+    Decryption,
     Dependency,
     GitSource,
     Guard,
     Metadata,
+    NamedSource,
+    Place,
     Prune,
     SecretRef,
     Source,
@@ -17,17 +21,21 @@ from pipeline.app.model import (
     Wait,
 )
 from pipeline.app.read import app_of_resource, check, load_app_file
-from pipeline.app.rules import check_source, parse_duration
+from pipeline.app.rules import check_place, check_source, parse_duration
 
 __all__ = [
     "API_VERSION",
     "DEFAULT_NAMESPACE",
     "Adopt",
     "App",
+    "ChartSource",
+    "Decryption",
     "Dependency",
     "GitSource",
     "Guard",
     "Metadata",
+    "NamedSource",
+    "Place",
     "Prune",
     "SecretRef",
     "Source",
@@ -36,6 +44,7 @@ __all__ = [
     "Wait",
     "app_of_resource",
     "check",
+    "check_place",
     "check_source",
     "load_app_file",
     "parse_duration",

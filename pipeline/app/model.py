@@ -64,6 +64,11 @@ class ChartSource(_Part, frozen=True):
         _about(description="A version, or a range such as ~1.4 or >=1.2.0 <2.0.0. Without it: the newest release."),
     ] = ""
 
+    @property
+    def url(self) -> str:
+        """Where it is asked for: the repository, or the chart in a registry."""
+        return self.oci or self.repo
+
 
 class SecretRef(_Part, frozen=True):
     """A Secret in the App's own namespace."""
@@ -73,18 +78,49 @@ class SecretRef(_Part, frozen=True):
     ]
 
 
-class Source(_Part, frozen=True):
-    """Where the checkout comes from."""
+#: What a source may be: somewhere outside, and what of it is followed.
+Place = GitSource | ChartSource
 
-    git: Annotated[GitSource, _about(description="A git repository.")]
+_GIT = "A git repository."
+_CHART = "Instead of git: a Helm chart of a chart repository or an OCI registry."
+_OPENS = (
+    "The Secret that opens the repository: an SSH key (identity, ssh-privatekey or sshPrivateKey, with known_hosts), "
+    "username and password or a token (password, bearerToken), a CA (ca.crt). Without it an App in the controller's "
+    "own namespace uses the controller's deploy key."
+)
+
+
+class Source(_Part, frozen=True):
+    """Where the checkout comes from: exactly one of git and chart."""
+
+    git: Annotated[GitSource | None, _about(description=_GIT)] = None
+    secret_ref: Annotated[SecretRef | None, _about(description=_OPENS)] = None
+    chart: Annotated[ChartSource | None, _about(description=_CHART)] = None
+
+    @property
+    def place(self) -> Place:
+        """The one of git and chart that is named; `check` holds that it is one."""
+        place = self.git or self.chart
+        assert place is not None  # noqa: S101 - see above
+        return place
+
+
+class NamedSource(Source, frozen=True, kw_only=True):
+    """A further source, of which nothing is rendered: value files name it as name:path."""
+
+    name: Annotated[str, _about(description="Its name.", pattern=LABEL_PATTERN, min_length=1, max_length=63)]
+
+
+class Decryption(_Part, frozen=True):
+    """What opens files that SOPS encrypted."""
+
     secret_ref: Annotated[
-        SecretRef | None,
+        SecretRef,
         _about(
-            description="The Secret that opens the repository: an SSH key (identity, ssh-privatekey or sshPrivateKey, "
-            "with known_hosts), username and password or a token (password, bearerToken), a CA (ca.crt). Without it "
-            "an App in the controller's own namespace uses the controller's deploy key."
+            description="The Secret with the private keys: data keys that end in .agekey hold age identities, those "
+            "that end in .asc armored OpenPGP keys."
         ),
-    ] = None
+    ]
 
 
 class Target(_Part, frozen=True):
@@ -155,10 +191,17 @@ class Spec(_Part, frozen=True):
     """What the user wants of an App."""
 
     source: Annotated[Source | None, _about(description="Where the manifests come from.")] = None
+    sources: Annotated[
+        tuple[NamedSource, ...],
+        _about(description="Further sources; value files of charts name them as name:path."),
+    ] = ()
     render: Annotated[
         tuple[RenderStep, ...],
         _about(description="How the folder is rendered. Without it, what lies in the folder decides."),
     ] = ()
+    decryption: Annotated[
+        Decryption | None, _about(description="What opens files in the repository that SOPS encrypted.")
+    ] = None
     target: Annotated[Target, _about(description="Where the objects go.")] = Target()
     interval: Annotated[
         str,

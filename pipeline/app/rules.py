@@ -2,9 +2,18 @@
 
 import re
 
-from pipeline.app.model import App, GitSource
+from pipeline.allowed import location
+from pipeline.app.model import App, ChartSource, GitSource, Place, Source, Spec
 from pipeline.errors import InputError
-from pipeline.location import check_commit, check_range, check_ref, normal_path, transport_of
+from pipeline.location import (
+    chart_transport_of,
+    check_chart_name,
+    check_commit,
+    check_range,
+    check_ref,
+    normal_path,
+    transport_of,
+)  # fmt: skip
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -33,11 +42,68 @@ def check_spec(app: App) -> None:
     if parse_duration(spec.interval, what="spec.interval") < _SHORTEST_INTERVAL:
         raise InputError(f"spec.interval is {spec.interval!r}, which is too short", hint="give at least 100ms")
     parse_duration(spec.wait.timeout, what="spec.wait.timeout")
-    if spec.source is not None:
-        check_source(spec.source.git)
+    _check_sources(spec)
+    _check_steps(spec)
     for dependency in spec.depends_on:
         if (dependency.namespace or app.metadata.namespace, dependency.name) == (app.metadata.namespace, app.name):
             raise InputError(f"spec.dependsOn of App {app} names the App itself", hint="take it out")
+
+
+def _check_sources(spec: Spec) -> None:
+    if spec.source is not None:
+        _check(spec.source, "spec.source")
+    for number, source in enumerate(spec.sources):
+        _check(source, f"spec.sources[{number}]")
+    names = [source.name for source in spec.sources]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"two of spec.sources have the name {name}", hint="give each a name of its own")
+
+
+def _check_steps(spec: Spec) -> None:
+    for number, step in enumerate(spec.render):
+        for name, part in (("helm", step.helm), ("kustomize", step.kustomize)):
+            for url in part.allow_remote if part is not None else ():
+                _check_allowed(url, f"spec.render[{number}].{name}.allowRemote")
+
+
+def _check(source: Source, field: str) -> None:
+    if (source.git is None) == (source.chart is None):
+        how = "neither git nor chart" if source.git is None else "both git and chart"
+        raise InputError(
+            f"{field} names {how}", hint="name one of them: git: {url: ...} or chart: {repo: ..., name: ...}"
+        )
+    check_place(source.place)
+
+
+def _check_allowed(url: str, field: str) -> None:
+    try:
+        location(url)
+    except InputError as e:
+        raise InputError(f"{field}: {e.message}", hint=e.hint) from e
+
+
+def check_place(place: Place) -> None:
+    """Raise InputError for what a source may not say, such as a URL with a password. Asks nobody."""
+    if isinstance(place, ChartSource):
+        _check_chart(place)
+    else:
+        check_source(place)
+
+
+def _check_chart(chart: ChartSource) -> None:
+    if bool(chart.oci) == bool(chart.repo or chart.name) or bool(chart.repo) != bool(chart.name):
+        raise InputError(
+            "a chart is named in one of two ways",
+            hint="write repo: https://host/path and name: NAME, or oci: oci://host/path/NAME",
+        )
+    transport = chart_transport_of(chart.url)
+    if (transport == "oci") != bool(chart.oci):
+        raise InputError(
+            f"the URL {chart.url!r} stands in the wrong field", hint="repo is for https, oci is for oci://"
+        )
+    if chart.name:
+        check_chart_name(chart.name)
 
 
 def check_source(git: GitSource) -> None:

@@ -36,7 +36,7 @@ class Past(_Said, frozen=True):
     at: Annotated[str, _about(description="When it ended (RFC 3339).")]
     reason: Annotated[str, _about(description="How it ended, as one CamelCase word.")]
     message: Annotated[str, _about(description="How it ended, for people.")] = ""
-    commit: Annotated[str, _about(description="The full commit id.")] = ""
+    commit: Annotated[str, _about(description="The full commit id, or VERSION@DIGEST of a chart.")] = ""
     healthy: Annotated[bool, _about(description="Whether all was applied and ready.")] = False
     counts: Annotated[Mapping[str, int], _about(description="Objects by what became of them.")] = {}
 
@@ -57,6 +57,15 @@ class Problem(_Said, frozen=True):
     message: Annotated[str, _about(description="Why, and what to do.")] = ""
 
 
+class Brought(_Said, frozen=True):
+    """Something that was read beside the source: one of spec.sources, or what a render fetched."""
+
+    url: Annotated[str, _about(description="Where it is from.")]
+    version: Annotated[str, _about(description="What is followed there, or a chart's version.")]
+    id: Annotated[str, _about(description="The full commit id, or the digest of a chart.")]
+    name: Annotated[str, _about(description="Its name in spec.sources; empty for what a render fetched.")] = ""
+
+
 class Rollback(_Said, frozen=True):
     """A person went back to an older commit."""
 
@@ -69,9 +78,15 @@ class Status(_Said, frozen=True):
 
     observed_generation: Annotated[int, _about(description="The metadata.generation that was last acted on.")] = 0
     conditions: Annotated[tuple[Condition, ...], _about(description="Ready sums the others up.")] = ()
-    commit: Annotated[str, _about(description="The commit of the last sync that said anything new.")] = ""
-    short_commit: Annotated[str, _about(description="The same, cut to 12 digits.")] = ""
-    ref: Annotated[str, _about(description="What is followed: branch main, tag v1.2.0.")] = ""
+    commit: Annotated[
+        str, _about(description="The commit of the last sync that said anything new; of a chart, VERSION@DIGEST.")
+    ] = ""
+    short_commit: Annotated[str, _about(description="The same, cut to 12 digits; of a chart, its version.")] = ""
+    ref: Annotated[str, _about(description="What is followed: branch main, tag v1.2.0, chart nginx ~1.2 (1.2.7).")] = ""
+    sources: Annotated[
+        tuple[Brought, ...],
+        _about(description="What was read beside the source: other sources, bases, charts; at most 50."),
+    ] = ()
     objects: Annotated[int, _about(description="How many objects the inventory has.")] = 0
     inventory: Annotated[str, _about(description="Where the inventory is: namespace/name of a ConfigMap.")] = ""
     last_handled_sync: Annotated[

@@ -66,8 +66,8 @@ def app_data(resource: Mapping[str, Any] | None, record: Record | None, *, objec
     app, state (Ready, NotReady, Held, Suspended, Unknown), commit, url, ref, path, targetNamespace, message, at (the
     last sync that changed something, RFC 3339), counts (of that sync, by action), held (ids), objectCount;
     with `objects`: objects (id, standing, uid), in the order of ids.
-    Of an App that has a resource also: conditions, problems and history (as in its status), heldDigest, heldCount,
-    warnings, rollback (to, rejected; null where there is none), suspended, deleting, dependsOn, inventory.
+    Of an App that has a resource also: conditions, problems, sources and history (as in its status), heldDigest,
+    heldCount, warnings, rollback (to, rejected; null where there is none), suspended, deleting, dependsOn, inventory.
     """
     data = _of_record(record) if record is not None else {}
     if resource is not None:
@@ -126,7 +126,8 @@ def _of_record(record: Record) -> dict[str, Any]:
 
 def _of_resource(resource: Mapping[str, Any], record: Record | None) -> dict[str, Any]:
     status, spec = status_of(resource), resource.get("spec") or {}
-    git = (spec.get("source") or {}).get("git") or {}
+    source = spec.get("source") or {}
+    git, chart = source.get("git") or {}, source.get("chart") or {}
     last = status.history[0] if status.history else None
     recorded = record.outcome if record is not None else None
     held = status.held
@@ -134,8 +135,8 @@ def _of_resource(resource: Mapping[str, Any], record: Record | None) -> dict[str
         "app": full_name(resource),
         "state": state_of(resource),
         "commit": status.commit or (record.commit if record is not None else ""),
-        "url": git.get("url", ""),
-        "ref": status.ref or _wanted_ref(git),
+        "url": git.get("url") or chart.get("oci") or chart.get("repo", ""),
+        "ref": status.ref or _wanted_ref(git, chart),
         "path": git.get("path", "."),
         "targetNamespace": (spec.get("target") or {}).get("namespace", "default"),
         "message": ready_of(resource).message,
@@ -148,6 +149,7 @@ def _of_resource(resource: Mapping[str, Any], record: Record | None) -> dict[str
         "conditions": [msgspec.to_builtins(condition) for condition in status.conditions],
         "problems": [msgspec.to_builtins(problem) for problem in status.problems],
         "warnings": list(status.warnings),
+        "sources": [msgspec.to_builtins(source) for source in status.sources],
         "history": [past_data(past) for past in status.history],
         "rollback": msgspec.to_builtins(status.rollback) if status.rollback else None,
         "suspended": bool(spec.get("suspend")),
@@ -157,6 +159,9 @@ def _of_resource(resource: Mapping[str, Any], record: Record | None) -> dict[str
     }
 
 
-def _wanted_ref(git: Mapping[str, Any]) -> str:
+def _wanted_ref(git: Mapping[str, Any], chart: Mapping[str, Any]) -> str:
     """What the spec follows, in the words of the status."""
+    if chart:
+        name = chart.get("name") or str(chart.get("oci", "")).rpartition("/")[2]
+        return f"chart {name} {chart.get('version', '')}".rstrip()
     return next((f"{kind} {git[kind]}" for kind in ("branch", "tag", "semver", "commit") if git.get(kind)), "")

@@ -8,9 +8,10 @@ import typer
 from pipeline.app import DEFAULT_NAMESPACE
 from pipeline.cli import options as opt
 from pipeline.cli.output import Format, Shown, show_result, warnings
+from pipeline.cli.rendering import Rendering, rendered, with_rendering
 from pipeline.cli.stopping import stop_on_signals
 from pipeline.errors import InputError
-from pipeline.rendering import capabilities_of, left_out, render_app
+from pipeline.rendering import capabilities_of, left_out
 from pipeline.result import HELD, SyncResult
 from pipeline.sync import Target, sync
 from renderers.api import Rendered
@@ -18,7 +19,7 @@ from renderers.api import Rendered
 
 def register(program: typer.Typer) -> None:
     """Add the command."""
-    program.command("apply")(apply)
+    program.command("apply")(with_rendering(apply))
 
 
 def apply(
@@ -27,16 +28,8 @@ def apply(
     name: opt.NameOption = "",
     namespace: opt.TargetNamespace = "",
     create_namespace: opt.CreateNamespace = False,
-    renderer: opt.Renderer = "",
-    recursive: opt.Recursive = True,
-    release_name: opt.ReleaseName = "",
-    values: opt.Values = None,
-    set_: opt.SetValues = None,
-    set_string: opt.SetStrings = None,
-    kube_version: opt.KubeVersion = "",
-    api_versions: opt.ApiVersions = None,
-    include_crds: opt.IncludeCrds = True,
-    enable_helm: opt.EnableHelm = False,
+    *,
+    rendering: Rendering,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve what the guard would hold.")] = False,
     no_wait: opt.NoWait = False,
     timeout: opt.Timeout = "",
@@ -52,10 +45,6 @@ def apply(
     """Make the cluster equal to what a folder renders to: apply, wait until it is ready, prune what left."""
     if path is not None and file is None and not name:
         raise InputError("an App needs a name", hint="add --name NAME: the inventory is kept under it")
-    rendering = opt.Rendering(
-        renderer, recursive, release_name, tuple(values or ()), tuple(set_ or ()), tuple(set_string or ()),
-        kube_version, tuple(api_versions or ()), include_crds, enable_helm,
-    )  # fmt: skip
     with opt.choose(path, file, name, namespace, home=inventory_namespace) as chosen, stop_on_signals() as stop:
         app = opt.applied_spec(
             chosen.app, allow_empty=allow_empty, conflicts=conflicts, adopt_from=adopt_from or [],
@@ -65,9 +54,10 @@ def apply(
         store = opt.store_of(session, inventory_namespace, app)
 
         def render() -> Rendered:
-            rendered = render_app(app, chosen.checkout, rendering.options(capabilities_of(session)))
-            warnings((*rendered.warnings, *left_out(rendered)))
-            return rendered
+            options = rendering.options(capabilities_of(session))
+            done = rendered(chosen, rendering, options, lambda: session.connection)
+            warnings((*done.warnings, *left_out(done)))
+            return done
 
         def turn(*, approve_all: bool) -> SyncResult:
             with Shown(quiet=output is not Format.TABLE) as shown:

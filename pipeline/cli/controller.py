@@ -14,6 +14,7 @@ from pipeline.cluster.errors import ApiError
 from pipeline.cluster.lease import LEASES
 from pipeline.errors import TrimtabError
 from pipeline.inventory.store import Store
+from pipeline.location import short
 
 LEASE_NAME = "trimtab"
 #: What the inventory says of its outcome while a sync is under way (and after one that was killed).
@@ -107,4 +108,4 @@ class Work:
             self._visible = False
             return
         if record is not None and record.outcome.message == _AT_WORK:
-            self._shown.step(f"syncing {record.commit[:12]}")
+            self._shown.step(f"syncing {short(record.commit)}")

@@ -10,17 +10,18 @@ from pipeline.apply.preview import Difference, preview
 from pipeline.cli import options as opt
 from pipeline.cli.output import Format, emit, warn, warnings
 from pipeline.cli.render import default_name
+from pipeline.cli.rendering import Rendering, rendered, with_rendering
 from pipeline.errors import TrimtabError
 from pipeline.plan.model import Action
 from pipeline.planning import Wishes, make_plan
-from pipeline.rendering import capabilities_of, left_out, render_app
+from pipeline.rendering import capabilities_of, left_out
 
 _ERROR = 2
 
 
 def register(program: typer.Typer) -> None:
     """Add the command."""
-    program.command("diff")(diff)
+    program.command("diff")(with_rendering(diff))
 
 
 def diff(
@@ -28,16 +29,8 @@ def diff(
     file: opt.FileOption = None,
     name: opt.NameOption = "",
     namespace: opt.TargetNamespace = "",
-    renderer: opt.Renderer = "",
-    recursive: opt.Recursive = True,
-    release_name: opt.ReleaseName = "",
-    values: opt.Values = None,
-    set_: opt.SetValues = None,
-    set_string: opt.SetStrings = None,
-    kube_version: opt.KubeVersion = "",
-    api_versions: opt.ApiVersions = None,
-    include_crds: opt.IncludeCrds = True,
-    enable_helm: opt.EnableHelm = False,
+    *,
+    rendering: Rendering,
     inventory_namespace: opt.InventoryNamespace = DEFAULT_NAMESPACE,
     kubeconfig: opt.Kubeconfig = None,
     context: opt.Context = "",
@@ -46,22 +39,19 @@ def diff(
     ),
 ) -> int:
     """Show what an apply would change. Exits 0: nothing; 1: it differs; 2: an error."""
-    rendering = opt.Rendering(
-        renderer, recursive, release_name, tuple(values or ()), tuple(set_ or ()), tuple(set_string or ()),
-        kube_version, tuple(api_versions or ()), include_crds, enable_helm,
-    )  # fmt: skip
     try:
         with opt.choose(path, file, name or default_name(path, file), namespace, home=inventory_namespace) as chosen:
             session = opt.connect(kubeconfig, context)
             store = opt.store_of(session, inventory_namespace, chosen.app)
-            rendered = render_app(chosen.app, chosen.checkout, rendering.options(capabilities_of(session)))
-            planned = make_plan(chosen.app, rendered, session, store, Wishes(read_only=True))
+            options = rendering.options(capabilities_of(session))
+            done = rendered(chosen, rendering, options, lambda: session.connection)
+            planned = make_plan(chosen.app, done, session, store, Wishes(read_only=True))
             differences = list(preview(session.connection, planned.plan, planned.manager))
     except TrimtabError as error:
         # For a diff 1 means that something differs, so that no error may exit with it.
         error.exit_code = _ERROR
         raise
-    warnings((*rendered.warnings, *left_out(rendered), *planned.plan.warnings))
+    warnings((*done.warnings, *left_out(done), *planned.plan.warnings))
     _show(differences, output)
     if any(item.action in (Action.FAILED, Action.REFUSED) for item in differences):
         return _ERROR

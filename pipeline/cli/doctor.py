@@ -17,10 +17,14 @@ from pipeline.cluster.session import Session
 from pipeline.control.resource import APPS, crd_missing
 from pipeline.errors import TrimtabError
 from pipeline.source.mirror import git_version
-from renderers.tool import tool_version
+from renderers.sandbox import MEMORY, memory_left
+from renderers.tool import tool_version, walls_here
 
 #: What a GitOps account usually has, as (verb, group, resource).
 _RIGHTS = (("patch", "*", "*"), ("list", "*", "*"), ("delete", "*", "*"), ("create", "", "configmaps"))
+
+#: Bytes in memory-backed temp that hold the inputs of most units; a container has as many as a rule.
+_ROOM = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ def _findings(connect: Callable[[], Session], namespace: str) -> Iterator[Findin
     yield _try("git", git_version)
     yield _try("helm", lambda: tool_version("helm"))
     yield _try("kustomize", lambda: tool_version("kustomize"))
+    yield from _walls()
     try:
         session = connect()
         yield Finding("cluster", ok=True, detail=f"{session.connection.server} {session.version}")
@@ -79,6 +84,31 @@ def _try(what: str, look: Callable[[], str], *, needed: bool = True) -> Finding:
         return Finding(what, ok=True, detail=look(), needed=needed)
     except TrimtabError as error:
         return Finding(what, ok=False, detail=str(error), needed=needed)
+
+
+def _walls() -> Iterator[Finding]:
+    """What stands around a renderer's tool here, besides its limits and its empty environment."""
+    walls = walls_here()
+    if walls.own_user and walls.own_processes:
+        said = "tools run without network and privileges, and none of their processes stays behind"
+    elif walls.namespaces:
+        said = "tools run without network, and keep this user's privileges: there are no user namespaces"
+    else:
+        tcp = "" if walls.without_tcp else ", nor is TCP"
+        said = (
+            "the kernel or the container's seccomp profile refuses them, as is usual in a Pod: "
+            f"UDP is not cut off{tcp}: a NetworkPolicy can"
+        )
+    yield Finding("namespaces", ok=bool(walls.namespaces), detail=said, needed=False)
+    if walls.landlock:
+        said = f"ABI {walls.landlock}: tools reach only their inputs{', and no TCP' if walls.without_tcp else ''}"
+    else:
+        said = "there is none, so a tool could read what this user may read: Linux has it from 5.13 on"
+    yield Finding("landlock", ok=bool(walls.landlock), detail=said, needed=False)
+    left = memory_left()
+    is_room = left >= _ROOM
+    said = f"{left >> 20} MiB in {MEMORY}{'' if is_room else ' is little: larger inputs are laid out on disk'}"
+    yield Finding("temp", ok=is_room, detail=said, needed=False)
 
 
 def _apps(session: Session) -> str:

@@ -8,6 +8,7 @@ from pipeline.cli import options as opt
 from pipeline.cli.appdata import counts_text, past_data
 from pipeline.cli.apps import choose, full_name
 from pipeline.cli.output import Format, emit, table, warn
+from pipeline.location import short
 
 
 def register(program: typer.Typer) -> None:
@@ -41,4 +42,4 @@ def show_history(status: Status) -> None:
 
 def _row(past: Past) -> tuple[str, ...]:
     first_line = past.message.partition("\n")[0]
-    return past.at, past.commit[:12] or "-", past.reason, counts_text(past.counts) or "-", first_line
+    return past.at, short(past.commit) or "-", past.reason, counts_text(past.counts) or "-", first_line

@@ -1,8 +1,8 @@
 """The options that several commands share, and how they become an App, a checkout and a connection."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
@@ -15,6 +15,7 @@ from pipeline.app import (
     App,
     Guard,
     Metadata,
+    Source,
     Spec,
     check,
     load_app_file,
@@ -30,9 +31,8 @@ from pipeline.errors import InputError
 from pipeline.inventory.store import Store
 from pipeline.source.checkout import Checkout
 from pipeline.source.local import local_checkout
-from pipeline.source.mirror import Mirrors, default_cache
-from renderers.api import DEFAULT_KUBE_VERSION, Capabilities, HelmOptions, KustomizeOptions
-from renderers.tree import RenderOptions
+from pipeline.source.mirror import default_cache
+from pipeline.source.sources import Sources
 
 PathArgument = Annotated[
     Path | None, typer.Argument(help="A folder: in a git checkout or not. Nothing in it is written.")
@@ -41,27 +41,9 @@ FileOption = Annotated[
     Path | None, typer.Option("--file", "-f", help="An App as a YAML file (apiVersion trimtab.dev/v1alpha1).")
 ]
 NameOption = Annotated[str, typer.Option("--name", help="The App's name.")]
-Renderer = Annotated[
-    str, typer.Option(help="yaml, kustomize or helm; without it the folder's files decide.", metavar="RENDERER")
-]
-Recursive = Annotated[bool, typer.Option("--recursive/--no-recursive", help="Also folders below the given one.")]
-ReleaseName = Annotated[str, typer.Option(help="Helm's release name; default: the App's name, or the folder's.")]
 TargetNamespace = Annotated[
     str, typer.Option("--namespace", "-n", help="The namespace of objects that name none; Helm's release namespace.")
 ]
-Values = Annotated[
-    list[Path] | None, typer.Option("--values", help="Helm values file, relative to here. Repeatable; the last wins.")
-]
-SetValues = Annotated[list[str] | None, typer.Option("--set", help="Helm value K=V. Repeatable.", metavar="K=V")]
-SetStrings = Annotated[
-    list[str] | None, typer.Option("--set-string", help="Helm value K=V, V as text. Repeatable.", metavar="K=V")
-]
-KubeVersion = Annotated[str, typer.Option(help="Kubernetes version that charts see; default: the cluster's.")]
-ApiVersions = Annotated[
-    list[str] | None, typer.Option("--api-versions", help="API version that charts see (apps/v1). Repeatable.")
-]
-IncludeCrds = Annotated[bool, typer.Option("--include-crds/--no-include-crds", help="The chart's crds/ folder too.")]
-EnableHelm = Annotated[bool, typer.Option("--enable-helm", help="Allow helmCharts in kustomizations.")]
 Kubeconfig = Annotated[
     Path | None, typer.Option(help="As for kubectl; default: KUBECONFIG, ~/.kube/config, the Pod's.")
 ]
@@ -98,49 +80,12 @@ NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for health;
 
 
 @dataclass(frozen=True, slots=True)
-class Rendering:
-    """The options of `render`, as one value. `kube_version` empty: the cluster's, or the built-in default."""
-
-    renderer: str = ""
-    recursive: bool = True
-    release_name: str = ""
-    values: tuple[Path, ...] = ()
-    set: tuple[str, ...] = ()
-    set_string: tuple[str, ...] = ()
-    kube_version: str = ""
-    api_versions: tuple[str, ...] = ()
-    include_crds: bool = True
-    enable_helm: bool = False
-
-    def options(self, capabilities: Capabilities) -> RenderOptions:
-        """The same in the renderers' words; flags win over the capabilities of the cluster.
-
-        Raises InputError for a values file that is not there.
-        """
-        files = tuple(path.absolute() for path in self.values)
-        for path in files:
-            if not path.is_file():
-                raise InputError(f"the values file {path} does not exist", hint="--values is relative to where you are")
-        return RenderOptions(
-            renderer=self.renderer,
-            recursive=self.recursive,
-            capabilities=Capabilities(
-                self.kube_version or capabilities.kube_version, self.api_versions or capabilities.api_versions
-            ),
-            helm=HelmOptions(
-                release_name=self.release_name, value_files=files, set=self.set, set_string=self.set_string,
-                include_crds=self.include_crds,
-            ),
-            kustomize=KustomizeOptions(enable_helm=self.enable_helm),
-        )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
 class Chosen:
-    """What a command works on: the App and its checkout."""
+    """What a command works on: the App, its checkout, and those of its further sources by their names."""
 
     app: App
     checkout: Checkout
+    others: Mapping[str, Checkout] = field(default_factory=dict)
 
 
 @contextmanager
@@ -166,19 +111,26 @@ def choose(
         if namespace:
             target = msgspec.structs.replace(app.spec.target, namespace=namespace)
             app = msgspec.structs.replace(app, spec=msgspec.structs.replace(app.spec, target=target))
-    if path is not None:
-        if app.spec.source is not None:
-            app = msgspec.structs.replace(app, spec=msgspec.structs.replace(app.spec, source=None))
-        check(app)
-        yield Chosen(app, local_checkout(path))
-        return
+    if path is not None and app.spec.source is not None:
+        app = msgspec.structs.replace(app, spec=msgspec.structs.replace(app.spec, source=None))
     check(app)
-    if app.spec.source is None:
-        raise InputError(f"{file} names no source", hint="give spec.source.git.url, or a folder beside -f")
-    mirrors = Mirrors(default_cache())
-    git = app.spec.source.git
-    with mirrors.checked_out(git, mirrors.resolve(git)) as checkout:
-        yield Chosen(app, checkout)
+    if path is None and app.spec.source is None:
+        raise InputError(f"{file} names no source", hint="give spec.source, or a folder beside -f")
+    with ExitStack() as held:
+        others = {source.name: held.enter_context(_checked_out(source)) for source in app.spec.sources}
+        if app.spec.source is None:
+            assert path is not None  # noqa: S101 - see above
+            yield Chosen(app, local_checkout(path), others)
+        else:
+            yield Chosen(app, held.enter_context(_checked_out(app.spec.source)), others)
+
+
+@contextmanager
+def _checked_out(source: Source) -> Iterator[Checkout]:
+    """A source as it is now, opened by what the person has."""
+    sources = Sources(default_cache())
+    with sources.checked_out(source.place, sources.resolve(source.place)) as checkout:
+        yield checkout
 
 
 def applied_spec(
@@ -232,11 +184,6 @@ def named(name: str, namespace: str, inventory_namespace: str) -> App:
     app = App(Metadata(name=name, namespace=namespace or inventory_namespace))
     check(app)
     return app
-
-
-def no_cluster() -> Capabilities:
-    """What charts see where no cluster is asked."""
-    return Capabilities(DEFAULT_KUBE_VERSION)
 
 
 def _guard(text: str, default: Guard) -> Guard:

@@ -11,6 +11,7 @@ from pipeline.cli.apps import command_for, full_name
 from pipeline.cli.follow import Patience, ask, until_answered
 from pipeline.cli.output import Format, emit, out, warn, warnings
 from pipeline.cluster.connection import Connection
+from pipeline.location import short
 
 
 def ask_and_show(
@@ -49,7 +50,7 @@ def show_outcome(before: Status, resource: Mapping[str, Any], output: Format, co
     console = out()
     show_problems(status)
     for past in _new(before, status):
-        console.print(f"{past.commit[:12] or '-':<12} {past.reason}: {_came_to(past)}", markup=False)
+        console.print(f"{short(past.commit) or '-':<12} {past.reason}: {_came_to(past)}", markup=False)
     at = f" at {status.short_commit}" if status.commit else ""
     console.print(f"App {full_name(resource)}{at}: {state_of(resource)}: {ready.message}", markup=False)
     show_held(resource)

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.errors import TrimtabError
+from pipeline.location import short
 from pipeline.plan.model import Action, Change
 from pipeline.result import SyncResult
 from renderers.manifest.dump import dump
@@ -129,7 +130,7 @@ def show_result(result: SyncResult, form: Format) -> None:
     sys.stdout.flush()
     for sentence in result.unhealthy:
         warn(f"not ready: {sentence}")
-    at = f" at {result.commit[:12]}" if result.commit else ""
+    at = f" at {short(result.commit)}" if result.commit else ""
     sys.stdout.write(f"App {result.app}{at}: {result.summary}\n")
     if result.held_digest:
         warn(f"held: this prune needs approval\n  → trimtab approve {result.app.partition('/')[2]}, or --yes")

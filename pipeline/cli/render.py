@@ -1,4 +1,4 @@
-"""`trimtab render`: what a folder comes to, as multi-document YAML. Needs no cluster."""
+"""`trimtab render`: what a folder comes to, as multi-document YAML. Needs no cluster, unless the App names Secrets."""
 
 import json
 import sys
@@ -9,42 +9,34 @@ import typer
 
 from pipeline.cli import options as opt
 from pipeline.cli.output import Format, warnings
-from pipeline.rendering import render_app
+from pipeline.cli.rendering import Rendering, no_cluster, rendered, with_rendering
 from renderers.manifest.dump import dump_all
 
 
 def register(program: typer.Typer) -> None:
     """Add the command."""
-    program.command("render")(render)
+    program.command("render")(with_rendering(render))
 
 
 def render(
     path: opt.PathArgument = None,
     file: opt.FileOption = None,
-    renderer: opt.Renderer = "",
-    recursive: opt.Recursive = True,
-    release_name: opt.ReleaseName = "",
     namespace: opt.TargetNamespace = "",
-    values: opt.Values = None,
-    set_: opt.SetValues = None,
-    set_string: opt.SetStrings = None,
-    kube_version: opt.KubeVersion = "",
-    api_versions: opt.ApiVersions = None,
-    include_crds: opt.IncludeCrds = True,
-    enable_helm: opt.EnableHelm = False,
+    *,
+    rendering: Rendering,
     include_tests: Annotated[bool, typer.Option("--include-tests", help="Helm tests too.")] = False,
+    kubeconfig: opt.Kubeconfig = None,
+    context: opt.Context = "",
     output: Annotated[Format, typer.Option("--output", "-o", help="yaml or json.")] = Format.YAML,
 ) -> None:
     """Print what a folder renders to, as YAML. Nothing is sent anywhere; warnings go to standard error."""
-    rendering = opt.Rendering(
-        renderer, recursive, release_name, tuple(values or ()), tuple(set_ or ()), tuple(set_string or ()),
-        kube_version, tuple(api_versions or ()), include_crds, enable_helm,
-    )  # fmt: skip
     name = default_name(path, file)
     with opt.choose(path, file, name, namespace) as chosen:
-        rendered = render_app(chosen.app, chosen.checkout, rendering.options(opt.no_cluster()))
-    warnings(rendered.warnings)
-    manifests = rendered.manifests + rendered.hooks + (rendered.tests if include_tests else ())
+        done = rendered(
+            chosen, rendering, rendering.options(no_cluster()), lambda: opt.connect(kubeconfig, context).connection
+        )
+    warnings(done.warnings)
+    manifests = done.manifests + done.hooks + (done.tests if include_tests else ())
     documents = [manifest.data for manifest in manifests]
     if output is Format.JSON:
         sys.stdout.write(json.dumps(documents, indent=2, ensure_ascii=False) + "\n")

@@ -17,9 +17,9 @@ from pipeline.cli.output import Format, emit, out, warn
 from pipeline.cluster.connection import Connection
 from pipeline.control.resource import HEAD, REJECTED_ANNOTATION, ROLLBACK_ANNOTATION
 from pipeline.errors import InputError
+from pipeline.location import short
 
-_FULL_ID = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
-_SHORT = 12
+_FULL_ID = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64}|[^@\s]+@sha256:[0-9a-f]{64})\Z")
 
 
 def register(program: typer.Typer) -> None:
@@ -32,7 +32,8 @@ def rollback(
     commit: Annotated[
         str,
         typer.Argument(
-            help="Where to: a commit of its history, or any full commit id; default: the last that was well."
+            help="Where to: a commit (of a chart: a version) of its history, or any full commit id; default: the last "
+            "that was well."
         ),
     ] = "",
     cancel: Annotated[bool, typer.Option("--cancel", help="End a rollback: the App follows git again.")] = False,
@@ -52,10 +53,10 @@ def rollback(
     resource = choose(connection, app, namespace)
     if cancel:
         return _cancel(connection, resource, patience, output, no_wait=no_wait)
-    to = way_back(resource, commit.lower())
+    to = way_back(resource, commit)
     if output is Format.TABLE:
         warn(
-            f"App {full_name(resource)} goes back to {to[:_SHORT]}; what git is at now is not taken again.\n"
+            f"App {full_name(resource)} goes back to {short(to)}; what git is at now is not taken again.\n"
             f"It stays until git moves on, or {command_for('rollback', resource)} --cancel"
         )
     annotations = {ROLLBACK_ANNOTATION: to, REJECTED_ANNOTATION: HEAD}
@@ -103,11 +104,11 @@ def way_back(resource: Mapping[str, Any], wanted: str) -> str:
         to = _last_good(resource, status, {present, status.rollback.rejected if status.rollback else present})
     if status.rollback is not None and to == status.rollback.rejected:
         raise InputError(
-            f"{to[:_SHORT]} is the commit that the present rollback rejects",
+            f"{short(to)} is the commit that the present rollback rejects",
             hint=f"{command_for('rollback', resource)} --cancel",
         )
     if status.rollback is None and to == present:
-        raise InputError(f"{to[:_SHORT]} is the commit that a rollback leaves", hint="name an older one")
+        raise InputError(f"{short(to)} is the commit that a rollback leaves", hint="name an older one")
     return to
 
 
@@ -132,9 +133,13 @@ def _last_good(resource: Mapping[str, Any], status: Status, left: set[str]) -> s
 
 
 def _chosen(resource: Mapping[str, Any], status: Status, wanted: str) -> str:
+    if re.fullmatch(r"[0-9a-fA-F]+", wanted):
+        wanted = wanted.lower()
     if _FULL_ID.match(wanted):
         return wanted
-    found = sorted({past.commit for past in status.history if past.commit.startswith(wanted)})
+    commits = {past.commit for past in status.history}
+    # A chart's version in full, before those that only begin with it.
+    found = sorted({each for each in commits if short(each) == wanted} or {c for c in commits if c.startswith(wanted)})
     if len(found) == 1:
         return found[0]
     what = f"{len(found)} commits begin with {wanted}" if found else f"no commit begins with {wanted}"
@@ -148,4 +153,4 @@ def _listed(status: Status) -> str:
 
 
 def _line(past: Past) -> str:
-    return f"  {past.at}  {past.commit[:_SHORT] or '-':<12}  {'ok ' if past.healthy else 'bad'}  {past.reason}"
+    return f"  {past.at}  {short(past.commit) or '-':<12}  {'ok ' if past.healthy else 'bad'}  {past.reason}"

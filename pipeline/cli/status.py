@@ -18,8 +18,7 @@ from pipeline.control.resource import list_apps
 from pipeline.errors import InputError
 from pipeline.inventory.record import Record
 from pipeline.inventory.store import Stored
-
-_COMMIT = 12
+from pipeline.location import short
 
 
 def register(program: typer.Typer) -> None:
@@ -121,6 +120,6 @@ def _row(data: Mapping[str, Any], resource: Mapping[str, Any] | None) -> tuple[s
     born = resource["metadata"]["creationTimestamp"] if resource is not None else ""
     message = data["message"].partition("\n")[0]
     return (
-        data["app"], data["state"], data["commit"][:_COMMIT] or "-", str(data["objectCount"]), data["ref"], message,
+        data["app"], data["state"], short(data["commit"]) or "-", str(data["objectCount"]), data["ref"], message,
         age(born) or "-",
     )  # fmt: skip

@@ -7,9 +7,9 @@ from pipeline.app.status import status_of
 from pipeline.cli.appdata import counts_text, ready_of
 from pipeline.cli.apps import command_for
 from pipeline.cli.output import age, out
+from pipeline.location import short
 
 _WIDTH = 13
-_COMMIT = 12
 
 
 def show(data: Mapping[str, Any], resource: Mapping[str, Any] | None) -> None:
@@ -42,7 +42,7 @@ def _facts(data: Mapping[str, Any], resource: Mapping[str, Any] | None) -> Itera
     if data["suspended"]:
         yield "Suspended", f"yes; {command_for('resume', resource)} lets it go on"
     if rollback := data["rollback"]:
-        to, rejected = rollback["to"][:_COMMIT], rollback["rejected"][:_COMMIT]
+        to, rejected = short(rollback["to"]), short(rollback["rejected"])
         yield (
             "Rollback",
             f"stays at {to} until git moves on past {rejected}, or {command_for('rollback', resource)} --cancel",
@@ -56,8 +56,9 @@ def _show_status(data: Mapping[str, Any], resource: Mapping[str, Any]) -> None:
         + (f": {item.message}" if item.message else "")
         for item in status.conditions
     ))  # fmt: skip
+    _section("Also read", (f"{item.name:<12} {item.version:<12} {item.id:<12}  {item.url}" for item in status.sources))
     _section("Last syncs", (
-        f"{past.at}  {past.commit[:_COMMIT] or '-':<12}  {past.reason}: {counts_text(past.counts) or past.message}"
+        f"{past.at}  {short(past.commit) or '-':<12}  {past.reason}: {counts_text(past.counts) or past.message}"
         for past in status.history
     ))  # fmt: skip
     _section("Problems", (f"{item.reason:<9}{item.object}: {item.message}" for item in status.problems))

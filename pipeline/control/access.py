@@ -10,6 +10,7 @@ from pipeline.control.polls import Repository
 from pipeline.errors import SourceError
 from pipeline.inventory.store import CONFIG_MAPS, SECRETS
 from pipeline.location import transport_of
+from pipeline.source.charts import credentials_of_chart_secret
 from pipeline.source.credentials import Credentials
 from pipeline.source.known_hosts import BUILT_IN
 from pipeline.source.secrets import credentials_of_secret
@@ -30,7 +31,7 @@ class Access:
     def load(self, repository: Repository) -> Credentials:
         """The credentials of a repository. Raises SourceError where the Secret is missing or of no use, ApiError."""
         namespace, name = repository.secret
-        ssh = transport_of(repository.url) == "ssh"
+        ssh = not repository.charts and transport_of(repository.url) == "ssh"
         if name:
             data = self._secret(namespace, name, "create it, or correct spec.source.secretRef")
         elif ssh:
@@ -45,7 +46,10 @@ class Access:
         known_hosts = f"{BUILT_IN}\n{self._more_hosts()}" if ssh else ""
         scope = f"Secret {namespace}/{name}" if name else f"Secret {self.namespace}/{self.deploy_key}"
         try:
-            found = credentials_of_secret(data, url=repository.url, known_hosts=known_hosts, deploy_key=not name)
+            if repository.charts:
+                found = credentials_of_chart_secret(data, url=repository.url)
+            else:
+                found = credentials_of_secret(data, url=repository.url, known_hosts=known_hosts, deploy_key=not name)
         except SourceError as error:
             error.where = scope
             raise

@@ -31,7 +31,8 @@ from pipeline.observe.events import Events
 from pipeline.observe.logs import Logger
 from pipeline.observe.metrics import Metrics
 from pipeline.observe.server import StatusServer
-from pipeline.source.mirror import Mirrors
+from pipeline.source.sources import Sources
+from renderers.cache import RenderCache
 
 LEASE = "trimtab"
 #: Seconds until something that must work at the start is tried again.
@@ -70,7 +71,8 @@ class Controller:
         self._connection = connection
         self._log = log
         self._metrics = Metrics(version=__version__, requests=lambda: connection.requests)
-        self._mirrors = Mirrors(settings.cache, timeout=settings.git_timeout)
+        self._sources = Sources(settings.cache, timeout=settings.git_timeout)
+        self._cache = RenderCache()
         self._seen: dict[AppKey, str] = {}
         watched = settings.watch if settings.watch is not None else (None,)
         self._informers = [Informer(connection, APPS, namespace, self._app_changed) for namespace in watched]
@@ -211,8 +213,9 @@ class Controller:
             connection=connection,
             session=Session(connection),
             store=Store(connection, settings.inventory_namespace),
-            mirrors=self._mirrors,
-            polls=Polls(self._mirrors, Access(connection, settings.namespace, settings.deploy_key).load, self._polled),
+            sources=self._sources,
+            cache=self._cache,
+            polls=Polls(self._sources, Access(connection, settings.namespace, settings.deploy_key).load, self._polled),
             apps=self._apps,
             gates=Gates(settings.limits),
             events=Events(connection, instance=self._lease.identity),
@@ -222,7 +225,7 @@ class Controller:
             on_going=self._leaving.notice,
             own_namespace=settings.namespace,
             file_urls=settings.file_urls,
-            flags_url=flags.git.url if flags is not None else "",
+            flags_url=flags.place.url if flags is not None else "",
         )
 
     def _end_term(self) -> None:

@@ -9,6 +9,7 @@ from pipeline.control.memory import Memories
 from pipeline.control.polls import Answer
 from pipeline.control.resource import AppKey
 from pipeline.control.wanted import wanted_commit
+from pipeline.location import short
 
 
 class Apps(Protocol):
@@ -76,7 +77,7 @@ class Dependencies:
         commit, _ = wanted_commit(self._answer(key), resource["metadata"].get("annotations") or {})
         if memory is not None and commit and memory.ready == (resource["metadata"]["generation"], commit):
             return ""
-        return f"App {name} is not ready" + (f" at {commit[:12]}" if commit else "")
+        return f"App {name} is not ready" + (f" at {short(commit)}" if commit else "")
 
 
 def cycle_through(start: AppKey, needed: Mapping[AppKey, Sequence[AppKey]]) -> tuple[AppKey, ...]:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +10,17 @@ from typing import Any
 from pipeline.app.status import Status, status_of
 from pipeline.control.resource import SYNC_ANNOTATION, AppKey
 from pipeline.control.status import Moment
-from renderers.api import Capabilities, Rendered
+from pipeline.fetching import Pins
+from renderers.api import Rendered
+
+
+@dataclass(frozen=True, slots=True)
+class Render:
+    """A render, with what it was made of and the ids of what it fetched, by what was asked for."""
+
+    made_of: tuple[object, ...]
+    used: Mapping[tuple[str, ...], str]
+    rendered: Rendered
 
 
 @dataclass(slots=True)
@@ -18,20 +29,22 @@ class Memory:
 
     `status` is what was last written, which the watch may not have shown yet; `uid` whose status that is. `failures`
     counts turns in a row that failed in a way that may pass. `ready` is generation and commit of the last turn that
-    ended well, `rendered` the last render with what it was made of. `asked` is the request for a sync that was seen
-    last, and the monotonic time at which it was. `stop` ends the turn that runs now, which is of `generation` and,
-    once it is known, of `commit`.
+    ended well, `rendered` the last render, `pins` where what it fetched was last. `asked` is the request for a sync
+    that was seen last, and the monotonic time at which it was. `stop` ends the turn that runs now, which is of
+    `generation` and, once it is known, of `commit`, and of `others`, the commits of the further sources.
     """
 
     uid: str
     status: Status
     failures: int = 0
     ready: tuple[int, str] | None = None
-    rendered: tuple[tuple[str, int, Capabilities], Rendered] | None = None
+    rendered: Render | None = None
+    pins: Pins = field(default_factory=Pins)
     asked: tuple[str, float] = ("", 0.0)
     stop: threading.Event | None = None
     generation: int = 0
     commit: str = ""
+    others: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def waits_for_answer(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from pipeline.app import GitSource
+from pipeline.app import Place
 from pipeline.control.queue import WorkQueue
 from pipeline.control.resource import AppKey
 from pipeline.errors import TrimtabError
@@ -23,11 +23,19 @@ _PEEK = 5.0
 _JITTER = 0.1
 
 
+#: One source of an App; the name of the one that is rendered is empty.
+Who = tuple[AppKey, str]
+
+
 class Repository(NamedTuple):
-    """One URL and who opens it. `secret` is namespace and name; empty names: the controller's own key."""
+    """One URL and who opens it. `secret` is namespace and name; empty names: the controller's own key, for git.
+
+    `charts`: it is a repository of charts, or a chart in a registry.
+    """
 
     url: str
     secret: tuple[str, str] = ("", "")
+    charts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +64,18 @@ class Answer:
 
 
 class Asker(Protocol):
-    """Who can ask: `pipeline.source.mirror.Mirrors`."""
+    """Who can ask: `pipeline.source.sources.Sources`."""
 
     def resolve_all(
-        self, sources: Sequence[GitSource], credentials: Credentials | None
-    ) -> Mapping[GitSource, str | TrimtabError]:
-        """The commit of each source of one URL, or why there is none. Raises TrimtabError where none can be told."""
+        self, places: Sequence[Place], credentials: Credentials | None
+    ) -> Mapping[Place, str | TrimtabError]:
+        """The commit of each place of one URL, or why there is none. Raises TrimtabError where none can be told."""
         ...
 
 
 @dataclass(slots=True)
 class _Follower:
-    source: GitSource
+    place: Place
     interval: float
     answer: Answer | None = None
 
@@ -76,7 +84,7 @@ class _Follower:
 class _State:
     """What is known of one repository. `digest` is of the credentials that were used last."""
 
-    followers: dict[AppKey, _Follower] = field(default_factory=dict)
+    followers: dict[Who, _Follower] = field(default_factory=dict)
     credentials: Credentials | None = None
     failures: int = 0
     refused: bool = False
@@ -103,56 +111,42 @@ class Polls:
         self._lock = threading.Lock()
         self._queue: WorkQueue[Repository] = WorkQueue()
         self._states: dict[Repository, _State] = {}
-        self._places: dict[AppKey, Repository] = {}
+        self._places: dict[AppKey, dict[str, Repository]] = {}
 
-    def follow(self, key: AppKey, repository: Repository, source: GitSource, interval: float) -> None:
-        """Let the App follow a source, at least every `interval` seconds; takes the place of what it followed."""
+    def follow(self, key: AppKey, wanted: Mapping[str, tuple[Repository, Place]], interval: float) -> None:
+        """Let the App follow these sources, by name, at least every `interval` seconds, and no others.
+
+        The name of the one that is rendered is empty.
+        """
         with self._lock:
-            state = self._states.get(repository)
-            known = state.followers.get(key) if state is not None else None
-            if known is not None and (known.source, known.interval) == (source, interval):
-                return
-        self.forget(key)
-        with self._lock:
-            followers = self._states.setdefault(repository, _State()).followers
-            # Another App may follow the very same: its answer serves both, and nobody needs to be asked.
-            same = next((other.answer for other in followers.values() if other.source == source), None)
-            followers[key] = _Follower(source, interval, same)
-            self._places[key] = repository
-        if same is None:
-            self._queue.add(repository)
+            for name in self._places.get(key, {}).keys() - wanted.keys():
+                self._drop((key, name))
+        for name, (repository, place) in wanted.items():
+            self._follow((key, name), repository, place, interval)
 
     def forget(self, key: AppKey) -> None:
         """The App follows nothing any more; a repository that nobody follows is asked no more."""
-        with self._lock:
-            repository = self._places.pop(key, None)
-            if repository is None:
-                return
-            followers = self._states[repository].followers
-            del followers[key]
-            if not followers:
-                del self._states[repository]
-                self._queue.drop(repository)
+        self.follow(key, {}, 0)
 
     def ask_now(self, key: AppKey) -> None:
         """Do not wait for the interval, not even where the same credentials were refused."""
         with self._lock:
-            repository = self._places.get(key)
-            if repository is not None:
+            repositories = set(self._places.get(key, {}).values())
+            for repository in repositories:
                 self._states[repository].refused = False
-        if repository is not None:
+        for repository in repositories:
             self._queue.add(repository)
 
-    def answer(self, key: AppKey) -> Answer | None:
-        """The last answer for the App; None where there was none yet."""
+    def answer(self, key: AppKey, name: str = "") -> Answer | None:
+        """The last answer for a source of the App; None where there was none yet."""
         with self._lock:
-            repository = self._places.get(key)
-            return self._states[repository].followers[key].answer if repository is not None else None
+            repository = self._places.get(key, {}).get(name)
+            return self._states[repository].followers[key, name].answer if repository is not None else None
 
-    def credentials(self, key: AppKey) -> Credentials | None:
-        """What opened the App's repository when it was asked last."""
+    def credentials(self, key: AppKey, name: str = "") -> Credentials | None:
+        """What opened a source of the App when it was asked last."""
         with self._lock:
-            repository = self._places.get(key)
+            repository = self._places.get(key, {}).get(name)
             return self._states[repository].credentials if repository is not None else None
 
     def start(self, on_answer: Callable[[AppKey, bool], None]) -> None:
@@ -167,6 +161,36 @@ class Polls:
     def close(self) -> None:
         """Ask no more."""
         self._queue.close()
+
+    def _follow(self, who: Who, repository: Repository, place: Place, interval: float) -> None:
+        key, name = who
+        with self._lock:
+            state = self._states.get(repository)
+            known = state.followers.get(who) if state is not None else None
+            if known is not None and (known.place, known.interval) == (place, interval):
+                return
+            self._drop(who)
+            followers = self._states.setdefault(repository, _State()).followers
+            # Another App may follow the very same: its answer serves both, and nobody needs to be asked.
+            same = next((other.answer for other in followers.values() if other.place == place), None)
+            followers[who] = _Follower(place, interval, same)
+            self._places.setdefault(key, {})[name] = repository
+        if same is None:
+            self._queue.add(repository)
+
+    def _drop(self, who: Who) -> None:
+        """One source less; the lock is held."""
+        key, name = who
+        repository = self._places.get(key, {}).pop(name, None)
+        if repository is None:
+            return
+        if not self._places[key]:
+            del self._places[key]
+        followers = self._states[repository].followers
+        del followers[who]
+        if not followers:
+            del self._states[repository]
+            self._queue.drop(repository)
 
     def _work(self) -> None:
         while (taken := self._queue.take()) is not None:
@@ -184,24 +208,24 @@ class Polls:
             state = self._states.get(repository)
             if state is None:
                 return None
-            sources = tuple(dict.fromkeys(follower.source for follower in state.followers.values()))
+            places = tuple(dict.fromkeys(follower.place for follower in state.followers.values()))
             interval = min(follower.interval for follower in state.followers.values())
         asked = time.monotonic()
-        answers: Mapping[GitSource, str | TrimtabError]
+        answers: Mapping[Place, str | TrimtabError]
         failure: TrimtabError | None = None
         credentials: Credentials | None = None
         try:
             credentials = self._load(repository)
-            if self._useless(state, credentials, sources, interval, asked):
+            if self._useless(state, credentials, places, interval, asked):
                 return _PEEK
-            answers = self._asker.resolve_all(sources, credentials)
+            answers = self._asker.resolve_all(places, credentials)
             failure = _all_failed(answers)
         except TrimtabError as error:
             failure = error
-            answers = dict.fromkeys(sources, error)
+            answers = dict.fromkeys(places, error)
         except Exception as defect:  # noqa: BLE001 - one repository must not take the polls of the others with it
             failure = TrimtabError(f"a defect in trimtab: {type(defect).__name__}: {defect}", hint="please report it")
-            answers = dict.fromkeys(sources, failure)
+            answers = dict.fromkeys(places, failure)
         self._on_poll(repository, failure, self._tell(state, answers, asked))
         with self._lock:
             state.credentials = credentials or state.credentials
@@ -216,20 +240,20 @@ class Polls:
         return pause * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
 
     def _useless(
-        self, state: _State, credentials: Credentials, sources: Sequence[GitSource], interval: float, now: float
+        self, state: _State, credentials: Credentials, places: Sequence[Place], interval: float, now: float
     ) -> bool:
         """Whether to ask with the same credentials that were refused, before the interval is over, is of no use."""
         with self._lock:
             same = state.refused and state.credentials == credentials and now - state.asked < interval
-            answered = {follower.source for follower in state.followers.values() if follower.answer is not None}
-            return same and answered.issuperset(sources)
+            answered = {follower.place for follower in state.followers.values() if follower.answer is not None}
+            return same and answered.issuperset(places)
 
-    def _tell(self, state: _State, answers: Mapping[GitSource, str | TrimtabError], asked: float) -> bool:
+    def _tell(self, state: _State, answers: Mapping[Place, str | TrimtabError], asked: float) -> bool:
         """Pass the answers on; tells whether any of them is another one than before."""
         told: list[tuple[AppKey, bool]] = []
         with self._lock:
-            for key, follower in state.followers.items():
-                said = answers.get(follower.source)
+            for (key, _), follower in state.followers.items():
+                said = answers.get(follower.place)
                 if said is None:  # it came while the question was under way; its own is queued
                     continue
                 before = follower.answer
@@ -244,7 +268,7 @@ class Polls:
         return any(other for _, other in told)
 
 
-def _all_failed(answers: Mapping[GitSource, str | TrimtabError]) -> TrimtabError | None:
+def _all_failed(answers: Mapping[Place, str | TrimtabError]) -> TrimtabError | None:
     """The error of the repository as a whole: one of those where nothing could be told."""
     errors = [said for said in answers.values() if isinstance(said, TrimtabError)]
     return errors[0] if errors and len(errors) == len(answers) else None

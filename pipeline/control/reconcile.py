@@ -4,15 +4,16 @@ import contextlib
 import threading
 from collections.abc import Callable
 
-from pipeline.app import App, GitSource, app_of_resource, parse_duration
+from pipeline.app import App, app_of_resource, parse_duration
 from pipeline.app.status import Rollback
 from pipeline.cluster import objects
 from pipeline.cluster.errors import ApiError
 from pipeline.control import report, syncing
 from pipeline.control import status as said
 from pipeline.control.depends import Dependencies
+from pipeline.control.followed import Followed, answers_of, followed
 from pipeline.control.memory import Memories, Memory, Turn
-from pipeline.control.polls import Answer, Repository
+from pipeline.control.polls import Answer
 from pipeline.control.removal import Removal
 from pipeline.control.resource import (
     APPS,
@@ -27,7 +28,6 @@ from pipeline.control.shared import Shared
 from pipeline.control.syncing import Job
 from pipeline.control.wanted import wanted_commit
 from pipeline.errors import InputError, LeaseLostError, SourceError, TrimtabError
-from pipeline.location import transport_of
 
 #: The longest pause, in seconds, after a failure of the controller's own doing beside a sync.
 _LONGEST_PAUSE = 60.0
@@ -88,7 +88,7 @@ class Reconciler:
             shared.log.exception("a defect in trimtab: please report it", app="/".join(key))
             pause = self._broke(Turn(key, resource, memory, stop), defect)
         finally:
-            memory.stop, memory.commit = None, ""
+            memory.stop, memory.commit, memory.others = None, "", {}
             if memory.ready != ready:
                 for other in self._dependencies.dependents(key):
                     self._wake(other)
@@ -124,28 +124,28 @@ class Reconciler:
             report.write(shared, turn, said.suspended(memory.status, turn.moment, name=str(app)))
             return None
         try:
-            repository = self._repository(app, app.spec.source.git)
+            sources = followed(app, shared)
         except SourceError as error:
             shared.polls.forget(turn.key)
             report.write(shared, turn, said.source_lost(memory.status, error, turn.moment))
             return None
-        return self._follow(turn, app, repository, app.spec.source.git)
+        return self._follow(turn, app, sources)
 
-    def _follow(self, turn: Turn, app: App, repository: Repository, git: GitSource) -> float | None:
+    def _follow(self, turn: Turn, app: App, sources: Followed) -> float | None:
         """Find out which commit is wanted, and whether it may be synced now."""
         shared, memory = self._shared, turn.memory
         interval = parse_duration(app.spec.interval, what="spec.interval")
-        shared.polls.follow(turn.key, repository, git, interval)
+        shared.polls.follow(turn.key, sources, interval)
         if memory.heard(turn.moment.request):
             shared.polls.ask_now(turn.key)
-        answer = shared.polls.answer(turn.key)
-        if answer is None or (turn.moment.request and answer.asked < memory.asked[1]):
+        answers = answers_of(shared.polls, turn.key, app)
+        if answers is None or (turn.moment.request and answers.asked < memory.asked[1]):
             return None  # the answer brings the next turn
-        commit, rollback = wanted_commit(answer, turn.annotations)
-        self._keep_rollback(turn, rollback, answer)
-        if not commit:
-            if answer.lost and answer.error is not None:
-                report.write(shared, turn, said.source_lost(memory.status, answer.error, turn.moment))
+        commit, rollback = wanted_commit(answers.main, turn.annotations)
+        self._keep_rollback(turn, rollback, answers.main)
+        if not commit or not all(answers.commits.values()):
+            if answers.lost is not None:
+                report.write(shared, turn, said.source_lost(memory.status, answers.lost, turn.moment))
             return None
         blocked = self._dependencies.blocked(turn.key)
         if blocked is not None:
@@ -155,10 +155,10 @@ class Reconciler:
         finalizers = turn.resource["metadata"].get("finalizers") or []
         if FINALIZER not in finalizers and not self._patch(turn, {"finalizers": [*finalizers, FINALIZER]}):
             return 0.0
-        memory.commit = commit
+        memory.commit, memory.others = commit, answers.commits
         if self._outdated(turn.key, memory):
             return 0.0
-        return syncing.run(shared, turn, Job(app, git, answer, commit, rollback, interval))
+        return syncing.run(shared, turn, Job(app, commit, answers.commits, rollback, answers.lost, interval))
 
     def _keep_rollback(self, turn: Turn, rollback: Rollback | None, answer: Answer) -> None:
         """Write down which commit is rejected, or end a rollback that git has moved on past."""
@@ -169,25 +169,6 @@ class Reconciler:
             self._patch(turn, {"annotations": {ROLLBACK_ANNOTATION: None, REJECTED_ANNOTATION: None}})
         elif rejected == HEAD:
             self._patch(turn, {"annotations": {REJECTED_ANNOTATION: answer.commit}})
-
-    def _repository(self, app: App, git: GitSource) -> Repository:
-        """Where the App's source is asked, and by whose key. Raises SourceError for what an App may not do."""
-        transport = transport_of(git.url)
-        if transport == "file" and not (self._shared.file_urls or git.url == self._shared.flags_url):
-            raise SourceError(
-                f"the URL {git.url} is a path on the controller's own machine, which an App may not read",
-                hint="use https or ssh",
-            )
-        secret, namespace = app.spec.source.secret_ref if app.spec.source else None, app.metadata.namespace
-        if secret is not None:
-            return Repository(git.url, (namespace, secret.name))
-        if transport == "ssh" and namespace != self._shared.own_namespace:
-            raise SourceError(
-                f"App {app} names no Secret with an SSH key, and the controller's own deploy key serves only Apps "
-                f"of namespace {self._shared.own_namespace}",
-                hint="create a Secret with the key, and name it in spec.source.secretRef",
-            )
-        return Repository(git.url)
 
     def _end_if_outdated(self, key: AppKey) -> None:
         memory = self._memories.get(key)
@@ -201,7 +182,12 @@ class Reconciler:
             return True
         if not memory.commit:
             return False
-        commit, _ = wanted_commit(self._shared.polls.answer(key), resource["metadata"].get("annotations") or {})
+        polls = self._shared.polls
+        for name, at in memory.others.items():
+            answer = polls.answer(key, name)
+            if answer is not None and answer.commit not in ("", at):
+                return True
+        commit, _ = wanted_commit(polls.answer(key), resource["metadata"].get("annotations") or {})
         return bool(commit) and commit != memory.commit
 
     def _patch(self, turn: Turn, metadata: dict[str, object]) -> bool:

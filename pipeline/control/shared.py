@@ -15,7 +15,8 @@ from pipeline.inventory.store import Store
 from pipeline.observe.events import Events
 from pipeline.observe.logs import Logger
 from pipeline.observe.metrics import Metrics
-from pipeline.source.mirror import Mirrors
+from pipeline.source.sources import Sources
+from renderers.cache import RenderCache
 
 
 class AppStore:
@@ -45,7 +46,8 @@ class Shared:
     connection: Connection
     session: Session
     store: Store
-    mirrors: Mirrors
+    sources: Sources
+    cache: RenderCache
     polls: Polls
     apps: AppStore
     gates: Gates

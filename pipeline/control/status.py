@@ -1,20 +1,22 @@
 """From what a turn came to, to the status of the App. Pure: takes the old status and the time, gives the new one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
 
 from pipeline.app import DEFAULT_NAMESPACE
-from pipeline.app.status import HISTORY_MAX, LIST_MAX, Condition, Held, Past, Problem, Rollback, Status
+from pipeline.app.status import HISTORY_MAX, LIST_MAX, Brought, Condition, Held, Past, Problem, Rollback, Status
 from pipeline.errors import TrimtabError
+from pipeline.location import short
 from pipeline.plan.model import Action
 from pipeline.result import SyncResult
+from pipeline.source.checkout import Checkout
+from renderers.api import Rendered
 
 #: A condition's message may have 32 KiB (metav1.Condition); a person reads less.
 _MESSAGE_MAX = 2000
-_SHORT = 12
 
 Truth = Literal["True", "False", "Unknown"]
 
@@ -53,7 +55,7 @@ def after_sync(
     return msgspec.structs.replace(
         status,
         commit=result.commit,
-        short_commit=result.commit[:_SHORT],
+        short_commit=short(result.commit),
         ref=ref,
         objects=result.owned,
         held=held,
@@ -62,6 +64,14 @@ def after_sync(
         rollback=rollback,
         history=_history(old, past, acted=untold or bool(set(counts) - {str(Action.UNCHANGED)})),
     )
+
+
+def sources_of(others: Mapping[str, Checkout], rendered: Rendered | None) -> tuple[Brought, ...]:
+    """What was read beside the source: the further sources of the App, and what its render fetched."""
+    named = [Brought(each.url, each.ref, each.commit, name) for name, each in sorted(others.items())]
+    units = rendered.units if rendered is not None else ()
+    fetched = sorted({(each.url, each.version, each.id) for unit in units for each in unit.fetched})
+    return tuple((named + [Brought(*each) for each in fetched])[:LIST_MAX])
 
 
 def after_error(old: Status, error: TrimtabError, moment: Moment, *, commit: str = "") -> Status:
@@ -111,7 +121,10 @@ def deleting(old: Status, result: SyncResult, moment: Moment) -> Status:
 
 def worth_writing(old: Status, new: Status) -> bool:
     """Whether a write would tell anything: that an App is the same at another commit is not worth one."""
-    return old != msgspec.structs.replace(new, commit=old.commit, short_commit=old.short_commit, ref=old.ref)
+    same_place = msgspec.structs.replace(
+        new, commit=old.commit, short_commit=old.short_commit, ref=old.ref, sources=old.sources
+    )
+    return old != same_place
 
 
 def patch_of(old: Status, new: Status) -> dict[str, Any]:
@@ -129,7 +142,7 @@ def news(old: Status, new: Status) -> Iterable[tuple[str, str]]:
     """Reason and message of what is worth an Event: a new entry of the history, or another reason not to be ready."""
     if new.history[:1] != old.history[:1]:
         past = new.history[0]
-        at = f"{past.commit[:_SHORT]}: " if past.commit else ""
+        at = f"{short(past.commit)}: " if past.commit else ""
         yield past.reason, f"{at}{past.message}"
         return
     before, now = old.condition("Ready"), new.condition("Ready")
@@ -156,7 +169,7 @@ def _verdict(
         return "PruneHeld", f"the prune of {_objects(held.count)} waits: {how} lets it go on"
     state = f"{_objects(result.owned)} applied" + (" and ready" if waited else "")
     if rollback is not None:
-        rejected, to = rollback.rejected[:_SHORT], rollback.to[:_SHORT]
+        rejected, to = short(rollback.rejected), short(rollback.to)
         return "RolledBack", f"{state}, rolled back to {to}; {rejected} is not taken again, a newer commit is"
     return "Succeeded", state
 

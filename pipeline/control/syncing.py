@@ -1,27 +1,27 @@
 """The part of a turn that acts: one sync of one App at one commit, and what its end means for the next turn."""
 
 import random
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import msgspec
 
-from pipeline.app import App, GitSource
-from pipeline.app.status import Rollback
+from pipeline.app import App, Place
+from pipeline.app.status import Brought, Rollback
 from pipeline.control import report
 from pipeline.control import status as said
 from pipeline.control.memory import Memory, Turn
-from pipeline.control.polls import Answer
+from pipeline.control.rendering import Material, render
 from pipeline.control.resource import APPROVED_ANNOTATION
 from pipeline.control.shared import Shared
 from pipeline.control.watching import Watching
 from pipeline.errors import LeaseLostError, TrimtabError
+from pipeline.location import short
 from pipeline.observe.logs import Logger
-from pipeline.rendering import capabilities_of, left_out, render_app
 from pipeline.source.checkout import Checkout
 from pipeline.sync import Target, sync
-from renderers.api import Rendered
-from renderers.tree import RenderOptions
 
 #: Between two tries after a failure that may pass the pause doubles, from this many seconds up to the interval.
 _FIRST_PAUSE = 1.0
@@ -30,16 +30,17 @@ _JITTER = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One sync to be done: the App with its git source, what the repository said, and the commit that is wanted.
+    """One sync to be done: the App, the commit that is wanted, and those of its further sources by name.
 
-    `rollback` is set where the commit is an older one; `interval` (seconds) is the App's.
+    `rollback` is set where the commit is an older one; `lost` says why a source gives no newer answer; `interval`
+    (seconds) is the App's.
     """
 
     app: App
-    git: GitSource
-    answer: Answer
     commit: str
+    others: Mapping[str, str]
     rollback: Rollback | None
+    lost: TrimtabError | None
     interval: float
 
 
@@ -50,20 +51,20 @@ def run(shared: Shared, turn: Turn, job: Job) -> float:
     cannot be written.
     """
     app, commit, memory = job.app, job.commit, turn.memory
-    log = shared.log.bind(app=turn.name, commit=commit[:12])
+    log = shared.log.bind(app=turn.name, commit=short(commit))
     ref, committed = "", 0.0
+    sources: tuple[Brought, ...] = ()
     try:
-        with (
-            Watching(shared.metrics) as watching,
-            shared.mirrors.checked_out(job.git, commit, shared.polls.credentials(turn.key)) as checkout,
-        ):
+        with Watching(shared.metrics) as watching, _material(shared, turn, job) as material:
+            checkout = material.checkout
             ref, committed = checkout.ref, checkout.committed
             target = Target(
                 shared.session, shared.store, watching, turn.stop,
                 approved=turn.annotations.get(APPROVED_ANNOTATION, ""),
                 gate=partial(shared.gates.through, stop=turn.stop),
             )  # fmt: skip
-            result = sync(app, checkout, lambda: _render(shared, turn, app, checkout, log), target)
+            result = sync(app, checkout, lambda: render(shared, turn, material, log), target)
+            sources = said.sources_of(material.others, memory.rendered.rendered if memory.rendered else None)
     except LeaseLostError:
         raise
     except TrimtabError as error:
@@ -75,9 +76,9 @@ def run(shared: Shared, turn: Turn, job: Job) -> float:
     status = said.after_sync(
         memory.status, result, ref, turn.moment, waited=app.spec.wait.enabled, rollback=job.rollback
     )
-    status = msgspec.structs.replace(status, inventory=shared.store.place_of(app))
-    if job.answer.lost and job.answer.error is not None:
-        status = said.source_lost(status, job.answer.error, turn.moment)
+    status = msgspec.structs.replace(status, inventory=shared.store.place_of(app), sources=sources)
+    if (lost := job.lost or memory.pins.lost) is not None:
+        status = said.source_lost(status, lost, turn.moment)
     memory.ready = (memory.generation, commit) if result.ok else None
     report.tell(shared, turn, result, status, committed, log)
     report.write(shared, turn, status)
@@ -85,6 +86,21 @@ def run(shared: Shared, turn: Turn, job: Job) -> float:
         return backoff(memory, job.interval)
     memory.failures = 0
     return jittered(job.interval)
+
+
+@contextmanager
+def _material(shared: Shared, turn: Turn, job: Job) -> Iterator[Material]:
+    """The checkouts of all sources of the App."""
+    source = job.app.spec.source
+    assert source is not None  # noqa: S101 - an App resource has one
+    with ExitStack() as held:
+
+        def checked_out(place: Place, commit: str, name: str = "") -> Checkout:
+            credentials = shared.polls.credentials(turn.key, name)
+            return held.enter_context(shared.sources.checked_out(place, commit, credentials))
+
+        others = {each.name: checked_out(each.place, job.others[each.name], each.name) for each in job.app.spec.sources}
+        yield Material(job.app, checked_out(source.place, job.commit), others)
 
 
 def backoff(memory: Memory, longest: float) -> float:
@@ -107,22 +123,3 @@ def _failed(shared: Shared, turn: Turn, error: TrimtabError, job: Job, log: Logg
     if not error.temporary or memory.failures > 1 or turn.moment.request:
         report.write(shared, turn, said.after_error(memory.status, error, turn.moment, commit=job.commit))
     return pause
-
-
-def _render(shared: Shared, turn: Turn, app: App, checkout: Checkout, log: Logger) -> Rendered:
-    """The same commit for the same cluster renders to the same; only something new is rendered anew."""
-    memory, capabilities = turn.memory, capabilities_of(shared.session)
-    made_of = (checkout.commit, memory.generation, capabilities)
-    if memory.rendered is not None and memory.rendered[0] == made_of:
-        shared.metrics.rendered("cached")
-        return memory.rendered[1]
-    try:
-        rendered = render_app(app, checkout, RenderOptions(capabilities=capabilities))
-    except TrimtabError:
-        shared.metrics.rendered("failed")
-        raise
-    shared.metrics.rendered("ok")
-    for text in (*rendered.warnings, *left_out(rendered)):
-        log.warning("render", warning=text)
-    memory.rendered = (made_of, rendered)
-    return rendered

@@ -21,7 +21,7 @@ def account(options: InstallOptions) -> Iterator[dict[str, Any]]:
     yield _binding(options, name, namespace, "Role", name)
     for watched in options.watch_namespaces:
         if watched != namespace:
-            yield _role(options, f"{name}-apps", watched, [_rule("", "secrets", "get")])
+            yield _role(options, f"{name}-apps", watched, [_rule("", ("secrets", "configmaps"), "get")])
             yield _binding(options, f"{name}-apps", watched, "Role", f"{name}-apps")
 
 
@@ -43,8 +43,8 @@ def _everywhere(options: InstallOptions) -> list[dict[str, Any]]:
         # Its finalizer on its own roles: without them it could not let Apps go when it is deleted.
         _rule(_RBAC, roles, "list", "watch"),
         {**_rule(_RBAC, roles, "get", "patch"), "resourceNames": own},
-        # Of Apps in any namespace: the Secrets that their source.secretRef names.
-        *([_rule("", "secrets", "get")] if options.watch_all else []),
+        # Of Apps in any namespace: the Secrets and ConfigMaps that they name.
+        *([_rule("", ("secrets", "configmaps"), "get")] if options.watch_all else []),
     ]
 
 

@@ -27,6 +27,7 @@ _URL = "|".join(
     ]
 )
 _WITH_CREDENTIALS = r"^https?://[^/]*@|^[a-z+]+://[^/@]*:[^/]*@|^[^/@:]+:[^/@]*@|^https?:.*[?#]"
+_NO_CREDENTIALS = "carries credentials or a query: take them out, and give an SSH key or a token by source.secretRef"
 _DURATION = r"^([0-9]{1,9}([.][0-9]{1,9})?(ms|s|m|h))+$"
 _NAMESPACE = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$"
 
@@ -50,9 +51,8 @@ def _rule(rule: str, message: str, field: str = "") -> Schema:
     return {"rule": rule, "message": message, **({"fieldPath": field} if field else {})}
 
 
-_RULES: Final[Mapping[str, Mapping[str, Any]]] = {
-    "spec": {"required": ["source"]},
-    "spec.source.git": {
+_GIT: Final[Mapping[str, Mapping[str, Any]]] = {
+    ".git": {
         "x-kubernetes-validations": [
             _rule(
                 "[has(self.branch) && self.branch != '', has(self.tag) && self.tag != '', "
@@ -61,11 +61,7 @@ _RULES: Final[Mapping[str, Mapping[str, Any]]] = {
                 "choose one of branch, tag, semver and commit",
             ),
             # Here and not at the field itself: the API server would repeat the value, with the password in it.
-            _rule(
-                f"!self.url.matches(r'{_WITH_CREDENTIALS}')",
-                "carries credentials or a query: take them out, and give an SSH key or a token by source.secretRef",
-                ".url",
-            ),
+            _rule(f"!self.url.matches(r'{_WITH_CREDENTIALS}')", _NO_CREDENTIALS, ".url"),
             _rule(
                 f"self.url.matches(r'^({_URL})$')",
                 "is of no form that is allowed: use https://host/path, ssh://git@host/path or git@host:path",
@@ -73,10 +69,10 @@ _RULES: Final[Mapping[str, Mapping[str, Any]]] = {
             ),
         ]
     },
-    "spec.source.git.branch": {"maxLength": 255},
-    "spec.source.git.tag": {"maxLength": 255},
-    "spec.source.git.semver": {"maxLength": 255},
-    "spec.source.git.commit": {
+    ".git.branch": {"maxLength": 255},
+    ".git.tag": {"maxLength": 255},
+    ".git.semver": {"maxLength": 255},
+    ".git.commit": {
         "maxLength": 64,
         "x-kubernetes-validations": [
             _rule(
@@ -85,7 +81,7 @@ _RULES: Final[Mapping[str, Mapping[str, Any]]] = {
             )
         ],
     },
-    "spec.source.git.path": {
+    ".git.path": {
         "maxLength": 1024,
         "x-kubernetes-validations": [
             _rule(
@@ -94,6 +90,55 @@ _RULES: Final[Mapping[str, Mapping[str, Any]]] = {
             )
         ],
     },
+}
+#: What of a chart is given, as CEL sees it.
+_REPO, _NAME, _OCI = (f"has(self.{field}) && self.{field} != ''" for field in ("repo", "name", "oci"))
+_CHART: Final[Mapping[str, Mapping[str, Any]]] = {
+    ".chart": {
+        "x-kubernetes-validations": [
+            _rule(
+                f"({_OCI}) != ({_REPO} || {_NAME}) && ({_REPO}) == ({_NAME})",
+                "name a chart in one of two ways: repo and name, or oci",
+            ),
+            _rule(f"!({_REPO}) || !self.repo.matches(r'{_WITH_CREDENTIALS}')", _NO_CREDENTIALS, ".repo"),
+            _rule(f"!({_OCI}) || !self.oci.matches(r'{_WITH_CREDENTIALS}')", _NO_CREDENTIALS, ".oci"),
+            _rule(
+                f"!({_REPO}) || self.repo.matches(r'^https?://{_HOST}{_PORT}(/{_PATH}+)?$')",
+                "is of no form that is allowed: use https://host/path",
+                ".repo",
+            ),
+            _rule(
+                f"!({_OCI}) || self.oci.matches(r'^oci://{_HOST}{_PORT}/{_PATH}+$')",
+                "is of no form that is allowed: use oci://host/path/name",
+                ".oci",
+            ),
+        ]
+    },
+    ".chart.name": {"pattern": r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$"},
+    ".chart.version": {"maxLength": 255},
+}
+
+
+def _source(place: str) -> dict[str, Mapping[str, Any]]:
+    """The rules of a source that stands there."""
+    one = _rule("has(self.git) != has(self.chart)", "name exactly one of git and chart")
+    parts = {f"{place}{field}": rules for field, rules in (*_GIT.items(), *_CHART.items())}
+    return {place: {"x-kubernetes-validations": [one]}, **parts}
+
+
+#: A list of beginnings of URLs; the rule stands at the list for the reason that is given above.
+_ALLOW_REMOTE: Final[Mapping[str, Any]] = {
+    "maxItems": 32,
+    "x-kubernetes-validations": [
+        _rule(f"!self.exists(url, url.matches(r'{_WITH_CREDENTIALS}'))", f"an entry {_NO_CREDENTIALS}")
+    ],
+}
+
+_RULES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "spec": {"required": ["source"]},
+    **_source("spec.source"),
+    **_source("spec.sources[]"),
+    "spec.sources": {"maxItems": 8, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     "spec.render": {"maxItems": 16},
     "spec.render[]": {
         "x-kubernetes-validations": [
@@ -103,6 +148,10 @@ _RULES: Final[Mapping[str, Mapping[str, Any]]] = {
             )
         ]
     },
+    "spec.render[].helm.allowRemote": _ALLOW_REMOTE,
+    "spec.render[].helm.allowRemote[]": {"maxLength": 512},
+    "spec.render[].kustomize.allowRemote": _ALLOW_REMOTE,
+    "spec.render[].kustomize.allowRemote[]": {"maxLength": 512},
     "spec.interval": _duration("100ms", "must be at least 100ms and at most a year"),
     "spec.wait.timeout": _duration("0s", "must be at most a year"),
     "spec.dependsOn": {"maxItems": 100},

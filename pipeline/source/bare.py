@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,14 @@ _SHA256_DIGITS = 64
 #: What a file needs in a file system, at least.
 _BLOCK = 4096
 _MANY_PACKS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a commit holds: `size` is what a checkout takes, in bytes, about; `ids` is `<mode> <id>` by path."""
+
+    size: int
+    ids: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +86,8 @@ class Mirror:
             raise
         return found.decode().strip() == commit
 
-    def size(self, commit: str, *, shown: str) -> int:
-        """The bytes that a checkout of the commit takes, about. `shown` is the repository's name in messages.
+    def listing(self, commit: str, *, shown: str) -> Listing:
+        """What the commit holds. `shown` is the repository's name in messages.
 
         Raises SourceError past MAX_FILES and MAX_BYTES, and GitFailed.
         """
@@ -89,12 +97,16 @@ class Mirror:
             if failure.flooded:
                 raise _too_big(commit, shown) from failure
             raise
-        # "<mode> <type> <object> <size>\t<path>\0"; a submodule has the size "-".
-        entries = [entry.partition(b"\t")[0].split()[-1] for entry in listing.split(b"\0") if entry]
-        sizes = [int(size) for size in entries if size != b"-"]
-        if len(entries) > MAX_FILES or sum(sizes) > MAX_BYTES:
+        ids, sizes = {}, []
+        for entry in listing.split(b"\0")[:-1]:
+            # "<mode> <type> <object> <size>\t<path>"; a submodule has the size "-".
+            said, _, path = entry.partition(b"\t")
+            mode, _, name, size = said.decode().split()
+            ids[os.fsdecode(path)] = f"{mode} {name}"
+            sizes.append(0 if size == "-" else int(size))
+        if len(ids) > MAX_FILES or sum(sizes) > MAX_BYTES:
             raise _too_big(commit, shown)
-        return sum(max(size, _BLOCK) for size in sizes)
+        return Listing(sum(max(size, _BLOCK) for size in sizes), ids)
 
     def committed(self, commit: str) -> float:
         """When the commit was made: committer time, unix seconds. Raises GitFailed."""

@@ -23,6 +23,7 @@ from pipeline.source.reasons import with_reason
 from pipeline.source.remote import Found, Remote, ref_of, ref_text
 from pipeline.source.shelf import Shelf, Written
 from renderers.boundary import real
+from renderers.keys import Index
 
 #: What a server says when a ref or commit is not there (any more), or when it gives no commits by their id.
 _NOT_THERE = re.compile(r"couldn't find remote ref|not our ref|unadvertised object")
@@ -113,7 +114,8 @@ class Mirrors:
         written = self._shelf.take(mirror.path.name, commit) or self._make(mirror, remote, ref_of(source, tag), commit)
         try:
             folder = _folder_in(written.root, normal_path(source.path), f"commit {commit[:12]} of {remote.shown}")
-            yield Checkout(written.root, folder, commit, remote.shown, ref_text(source, tag), written.committed)
+            ref = ref_text(source, tag)
+            yield Checkout(written.root, folder, commit, remote.shown, ref, written.committed, written.index)
         finally:
             self._shelf.give_back(mirror.path.name, commit)
 
@@ -198,11 +200,12 @@ class Mirrors:
         return written
 
     def _write(self, mirror: Mirror, remote: Remote, commit: str) -> Written:
-        folder = self._folders.new(mirror.size(commit, shown=remote.shown))
+        listing = mirror.listing(commit, shown=remote.shown)
+        folder = self._folders.new(listing.size)
         try:
             mirror.extract(commit, folder, shown=remote.shown)
             self._folders.freeze(folder)
-            return Written(folder, mirror.committed(commit))
+            return Written(folder, mirror.committed(commit), Index(listing.ids))
         except BaseException:
             self._folders.remove(folder)
             raise

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.source.folders import Folders
+from renderers.keys import Index
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A commit as files below `root`; `committed` as in Checkout."""
+    """A commit as files below `root`; `committed` and `index` as in Checkout."""
 
     root: Path
     committed: float
+    index: Index
 
 
 @dataclass(slots=True)

@@ -1,27 +1,29 @@
 """The renderer: `helm template` of a chart, without network, cluster or anything outside the checkout."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from renderers.api import HelmOptions, Inputs, Rendered, RenderRequest, uses_nothing
+from renderers.api import Inputs, Rendered, RenderError, RenderRequest
 from renderers.boundary import shown
-from renderers.helm.files import check_files
+from renderers.files import read_inside
+from renderers.helm.chart import Chart, load_chart
+from renderers.helm.dependencies import Local, Remote, complete, find_needs, put
+from renderers.helm.files import check_files, check_listed
+from renderers.helm.messages import HINTS, placed, said
+from renderers.helm.notes import NOTES, SHOW_ONLY, added_notes, read_notes
 from renderers.helm.output import read_output
-from renderers.inputs import folder_inputs
-from renderers.manifest.dump import dump
+from renderers.helm.uses import uses
+from renderers.helm.values import Values
+from renderers.inputs import MAX_FILE, folder_inputs
 from renderers.sandbox import private_folder
-from renderers.tool import run
+from renderers.tool import Output, run
+
+__all__ = ["fits", "inputs", "name", "render", "uses"]
 
 name = "helm"
-uses = uses_nothing
 
-_HINTS = {
-    "missing in charts/": "dependencies are not fetched: run `helm dependency update` on the chart, and commit its "
-    "charts/ folder",
-    "invalid release name": "choose one with --release-name, or `helm: {releaseName: ...}` in .trimtab.yaml",
-    "failing loading": "a render uses no network: copy what the schema refers to into values.schema.json",
-    "incompatible with Kubernetes": "--kube-version says which version the chart sees",
-}
+#: A schema's errors are for all values of all charts at once, and all are wanted.
+_MESSAGE_LINES = 2000
 
 
 def fits(folder: Path) -> bool:
@@ -30,59 +32,95 @@ def fits(folder: Path) -> bool:
 
 
 def inputs(request: RenderRequest) -> Inputs:
-    """The chart's folder with all that its links lead to. Raises RenderError for a link or schema that leads out."""
-    check_files(request.folder, request.root)
-    return folder_inputs(request.folder, request.root, tools=("helm",))
+    """The chart's folder with all that its links lead to, and the charts that it depends on.
+
+    Raises RenderError for a link or schema that leads out, and for dependencies that cannot be had.
+    """
+    root, parts = request.root, [folder_inputs(request.folder, request.root)]
+    needs: tuple[Local | Remote, ...] = ()
+    if _names_dependencies(request.folder, root):
+        needs = tuple(find_needs(load_chart(request.folder, root), request.folder, request).all())
+    for need in needs:
+        if isinstance(need, Local):
+            parts.append(folder_inputs(need.folder, root))
+        else:
+            check_files(need.fetched.folder, need.fetched.root)
+    files = frozenset[Path]().union(*(part.files for part in parts))
+    links = frozenset[Path]().union(*(part.links for part in parts))
+    check_listed(sorted(files | links), root)
+    fetched = {need.fetched.id: need.fetched for need in needs if isinstance(need, Remote)}
+    return Inputs(files, links, tuple(fetched.values()), tools=("helm",))
 
 
 def render(request: RenderRequest) -> Rendered:
-    """Render the chart. `lookup` finds nothing, and dependencies are those in its charts/ folder.
+    """Render the chart in its private copy, where its dependencies are put into charts/. `lookup` finds nothing.
 
-    Raises RenderError (a link that leads out, or helm's own message) and ManifestError naming the template.
+    Raises RenderError (helm's own message) and ManifestError naming the template.
     """
-    check_files(request.folder, request.root)
     unit = shown(request.folder, request.root)
+    chart = load_chart(request.folder, request.root)
+    needs = find_needs(chart, request.folder, request)
+    chart = complete(chart, needs, request.root)
+    with put(needs, request.folder / "charts", request.root):
+        output = _template(request, chart)
+        rendered = read_output(output.text, unit, chart.sources())
+        notes = _notes(request, chart) if request.notes else ()
+    lines = (said(line) for line in output.warnings)
+    return replace(
+        rendered,
+        notes=notes,
+        warnings=(
+            *needs.all_warnings(),
+            *dict.fromkeys(f"{unit}: helm: {line}" for line in lines if line),
+            *rendered.warnings,
+        ),
+    )
+
+
+def _names_dependencies(folder: Path, root: Path) -> bool:
+    """Whether the chart may depend on others: seen without reading YAML."""
+    if (folder / "requirements.yaml").exists():
+        return True
+    return b"dependencies" in read_inside(folder / "Chart.yaml", root, limit=MAX_FILE)
+
+
+def _notes(request: RenderRequest, chart: Chart) -> tuple[tuple[str, str], ...]:
+    """The notes by the unit. They take a run of their own, with a template more."""
+    if NOTES not in chart.files:
+        return ()
+    with added_notes(request.folder, chart.name):
+        notes = read_notes(_template(request, chart, SHOW_ONLY).text, chart.place)
+    return ((chart.place, notes),) if notes else ()
+
+
+def _template(request: RenderRequest, chart: Chart, *more: str) -> Output:
     with private_folder() as private:
+        values = Values.of(request.helm, private=private, root=request.root)
         arguments = [
             "template",
             f"--namespace={request.namespace}",
             f"--kube-version={request.capabilities.kube_version}",
             *(f"--api-versions={version}" for version in request.capabilities.api_versions),
             "--include-crds" if all(options.include_crds for options in request.helm) else "--skip-crds",
-            *_values(request.helm, private),
+            *(["--is-upgrade"] if request.is_upgrade else []),
+            *values.flags,
+            *more,
             "--",
             next((o.release_name for o in reversed(request.helm) if o.release_name), request.name),
             str(request.folder),
         ]
-        output = run(
-            "helm", arguments, private=private, limits=request.limits, root=request.root, where=unit, hints=_HINTS
-        )
-    rendered = read_output(output.text, unit)
-    # helm says of every link that it follows one; those that lead out are refused above.
-    said = (line for line in output.warnings if "found symbolic link" not in line)
-    return Rendered(
-        rendered.manifests,
-        rendered.hooks,
-        rendered.tests,
-        (*(f"{unit}: helm: {line}" for line in said), *rendered.warnings),
-    )
+        try:
+            return run(
+                "helm", arguments, private=private, limits=request.limits, root=request.root, where=chart.place,
+                hints=HINTS, message_lines=_MESSAGE_LINES,
+            )  # fmt: skip
+        except RenderError as e:
+            raise _explained(e, chart, values) from e
 
 
-def _values(options: Sequence[HelmOptions], private: Path) -> list[str]:
-    """The flags of all values in order. helm merges files first, then `--set`, then `--set-string`."""
-    files: list[Path] = []
-    sets: list[str] = []
-    for number, layer in enumerate(options):
-        files += layer.value_files
-        if layer.values:
-            file = private / f"values-{number}.yaml"
-            file.write_text(dump(layer.values), encoding="utf-8")
-            files.append(file)
-        sets += [f"--set={text}" for text in layer.set]
-        sets += [f"--set-string={text}" for text in layer.set_string]
-    return [f"--values={_csv(str(file))}" for file in files] + sets
-
-
-def _csv(text: str) -> str:
-    """One field of CSV: helm reads `--values` as a list with commas."""
-    return '"' + text.replace('"', '""') + '"' if {",", '"'} & set(text) else text
+def _explained(error: RenderError, chart: Chart, values: Values) -> RenderError:
+    """helm's error with paths from the checkout, and for a schema's: where the values come from."""
+    message = placed(values.named(error.message), chart.sources())
+    if "meet the specifications of the schema" in message and values.sources():
+        message += f"\nThe values are those of the chart, and of {', '.join(values.sources())}."
+    return type(error)(message, where=error.where, hint=error.hint)

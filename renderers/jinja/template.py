@@ -27,6 +27,8 @@ uses = uses_nothing
 #: How the names of templates end.
 TEMPLATES = tuple(f"{suffix}.j2" for suffix in SUFFIXES)
 _HINT = "correct the template, or give the value with values or valueFiles of the jinja step"
+#: Where Python's own modules and those of its packages lie.
+_PYTHON = (f"{sys.base_prefix}/lib", f"{sys.prefix}/lib")
 #: One template, in bytes: templates are parsed in this process to see what they include.
 _MAX_TEMPLATE = 1 << 20
 
@@ -124,13 +126,17 @@ def _rendered(templates: Sequence[Path], request: RenderRequest, unit: str) -> M
             ),
             encoding="utf-8",
         )
-        home = str(Path(__file__).parents[2])
+        # The worker may list and read this package alone of what lies beside it.
+        package, library = Path(__file__).parents[1], private / "lib"
+        library.mkdir()
+        (library / package.name).symlink_to(package)
         program = (
             "import sys; sys.path.insert(0, sys.argv[1]); from renderers.jinja.worker import main; main(sys.argv[2])"
         )
         output = run(
-            sys.executable, ["-I", "-c", program, home, str(task)],
+            sys.executable, ["-I", "-c", program, str(library), str(task)],
             private=private, limits=request.limits, root=request.root, where=unit,
+            reads=[package, *map(Path, (*_PYTHON, sys.prefix + "/pyvenv.cfg"))],
         )  # fmt: skip
     answer = json.loads(output.text)
     if "error" in answer:

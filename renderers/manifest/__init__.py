@@ -7,6 +7,7 @@ from renderers.manifest.dump import dump, dump_all
 from renderers.manifest.errors import ManifestError, TrimtabError
 from renderers.manifest.load import Document, Loaded, load_text
 from renderers.manifest.manifest import Manifest, ManifestSet, Origin
+from renderers.manifest.metadata import check_metadata
 from renderers.manifest.objectid import ObjectId
 from renderers.manifest.parse import parse_documents
 
@@ -19,6 +20,7 @@ __all__ = [
     "ObjectId",
     "Origin",
     "TrimtabError",
+    "check_metadata",
     "dump",
     "dump_all",
     "load_text",

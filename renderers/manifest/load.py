@@ -17,11 +17,13 @@ from renderers.manifest.errors import ManifestError
 from renderers.manifest.events import DocumentReader
 from renderers.manifest.guard import Reading
 from renderers.manifest.jsontext import json_values
+from renderers.manifest.mend import mended
 from renderers.manifest.text import Part, decoded, parts
 
-#: What libyaml counts as the end of a line.
-_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-_END_OF_LINE = re.compile(r"[ \t\r]*\n?")
+#: What Go calls white space, but for the newline.
+_SPACE = "\t\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_LOOKS_LIKE_JSON = re.compile(f"[{_SPACE}\n]*{{")
+_END_OF_LINE = re.compile(f"[{_SPACE}]*\n?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +56,24 @@ def load_text(text: str | bytes, *, file: str, line_offset: int = 0) -> Loaded:
 
 def _documents(text: str, reading: Reading) -> Iterator[Document]:
     position = 0
-    if text[:4096].lstrip().startswith("{"):
-        for data, line, end in json_values(text, reading):
+    if _LOOKS_LIKE_JSON.match(text, 0, 4096):
+        for data, line, position in json_values(text, reading):  # noqa: B007 - where it ended
             reading.count_document(line)
-            yield Document(data, line + reading.before)
-            position = end
-        if position and (match := _END_OF_LINE.match(text, position)):
+            if data is not None:
+                yield Document(data, line + reading.before)
+        if position and not text[position:].strip(" \t\r\n"):
+            return
+        if match := _END_OF_LINE.match(text, position):
             position = match.end()
     for part in parts(text[position:], reading, text.count("\n", 0, position)):
+        reading.count_document(part.offset + 1)
         data, line = _document(part, reading)
         if data is not None:
-            reading.count_document(line)
             yield Document(data, line + reading.before)
 
 
 def _document(part: Part, reading: Reading) -> tuple[Any, int]:
-    reader = DocumentReader(part.text, reading, part.offset)
+    reader = DocumentReader(mended(part.text), reading, part.offset)
     try:
         data, line = reader.read()
     except yaml.YAMLError as e:
@@ -106,11 +110,12 @@ def _syntax_error(error: yaml.YAMLError, part: Part, reading: Reading) -> Manife
         problem = (
             f"{problem} ({getattr(error, 'context', '')} from line {start.line + part.offset + reading.before + 1})"
         )
-    lines = _BREAK.split(part.text)[max(0, line - 1) : line + 1]
+    at = mark.index if mark else 0
+    start = part.text.rfind("\n", 0, at) + 1
     hint = "look at this line and at the indentation of the ones before it"
-    if "\t" in lines[-1][: column + 1]:
+    if "\t" in part.text[start : at + 1]:
         hint = "indent with spaces: YAML takes no tab there"
-    elif any("{{" in text for text in lines):
+    elif "{{" in part.text[part.text.rfind("\n", 0, max(start - 1, 0)) + 1 : part.text.find("\n", at)]:
         hint = "this looks like a template: render it first"
     elif "mapping values" in problem:
         hint = "put a value that holds a colon and a space in quotes, or correct the indentation"

@@ -10,8 +10,10 @@ from renderers.manifest.guard import clip
 from renderers.manifest.objectid import ObjectId
 
 #: A kind as a CustomResourceDefinition may name it, and `group/version` or `version`.
-_KIND = re.compile(r"[A-Za-z]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?")
-_API_VERSION = re.compile(r"([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_FORMS = {
+    "kind": re.compile(r"[A-Za-z]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?"),
+    "apiVersion": re.compile(r"([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"),
+}
 _SEGMENT = re.compile(r"[^/%\s\x00-\x1f\x7f]{1,253}")
 
 
@@ -46,8 +48,7 @@ class Manifest:
         Raises ManifestError naming the origin. `metadata.generateName` is refused: without a name there is
         nothing to own. Names become parts of URLs, so what Kubernetes refuses in a path is refused here.
         """
-        kind = _text(data, "kind", origin, _KIND)
-        api_version = _text(data, "apiVersion", origin, _API_VERSION)
+        kind, api_version = type_of(data, "kind", origin), type_of(data, "apiVersion", origin)
         metadata = data.get("metadata")
         if not isinstance(metadata, Mapping):
             raise ManifestError(f"{kind} has no metadata", where=str(origin), hint="give it metadata.name")
@@ -112,16 +113,17 @@ class ManifestSet:
         return self._by_id.get(object_id)
 
 
-def _text(data: Mapping[str, Any], key: str, origin: Origin, form: re.Pattern[str]) -> str:
+def type_of(data: Mapping[str, Any], key: str, origin: Origin) -> str:
+    """The `kind` or the `apiVersion` of a document. Raises ManifestError where it is none that Kubernetes allows."""
     value = data.get(key)
-    if isinstance(value, str) and form.fullmatch(value):
+    if isinstance(value, str) and _FORMS[key].fullmatch(value):
         return value
     if value in (None, ""):
         what = f"has no {key}"
     elif isinstance(value, str):
         what = f"has the {key} {clip(value)}, which Kubernetes does not allow"
     else:
-        what = f"has {_described(value)} as {key}"
+        what = f"has {described(value)} as {key}"
     raise ManifestError(
         f"a document {what}, so it is no Kubernetes object", where=str(origin), hint=f"give it a proper {key}"
     )
@@ -131,7 +133,7 @@ def _segment(value: Any, what: str, key: str, origin: Origin) -> str:
     """A name that may stand in a path of the API (Kubernetes, "Path Segment Names")."""
     if not isinstance(value, str):
         raise ManifestError(
-            f"{what} {_described(value)} as metadata.{key}, and it has to be text",
+            f"{what} {described(value)} as metadata.{key}, and it has to be text",
             where=str(origin),
             hint=f"put the {key} in quotes",
         )
@@ -144,10 +146,14 @@ def _segment(value: Any, what: str, key: str, origin: Origin) -> str:
     return value
 
 
-def _described(value: object) -> str:
-    """A value that is no text, without the content of a map or a list."""
+def described(value: object) -> str:
+    """What a value is, for a message: without any of its content, but for a number or a boolean."""
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return f"the boolean {str(value).lower()}"
     if isinstance(value, int | float):
         return f"the number {value}"
+    if isinstance(value, str):
+        return "text"
     return "a list" if isinstance(value, list) else "a map"

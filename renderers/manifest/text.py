@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from renderers.manifest.guard import Reading
 
+#: What libyaml counts as the end of a line.
+_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _SEPARATOR = re.compile(r"^---([^\n]*)\n?", re.MULTILINE)
+#: libyaml skips a byte order mark that begins a line, and kubectl's YAML library takes it for a letter.
+_STRAY_MARK = re.compile("(?:^|[\r\n\x85\u2028\u2029])\ufeff")
 _UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
@@ -41,12 +45,12 @@ def parts(text: str, reading: Reading, offset: int) -> Iterator[Part]:
     """The documents of a YAML text. Only a line that begins with `---` separates them.
 
     Raises ManifestError for anything but a comment behind the dashes, which kubectl refuses (and which is where a
-    document would otherwise get lost).
+    document would otherwise get lost), and for a byte order mark that begins a line inside a document.
     """
     text = text.replace("\r\n", "\n")
     start, line = 0, offset
     for match in _SEPARATOR.finditer(text):
-        yield Part(text[start : match.start()], line)
+        yield _part(text[start : match.start()], line, reading)
         line += text.count("\n", start, match.start())
         behind = match[1].strip()
         if behind and behind[0] != "#":
@@ -59,4 +63,16 @@ def parts(text: str, reading: Reading, offset: int) -> Iterator[Part]:
         start = match.end()
         line += 1
     last = text[start:]
-    yield Part(last if last.endswith("\n") else f"{last}\n", line)
+    yield _part(last if last.endswith("\n") else f"{last}\n", line, reading)
+
+
+def _part(text: str, offset: int, reading: Reading) -> Part:
+    text = text.removeprefix("\ufeff")
+    if match := _STRAY_MARK.search(text):
+        raise reading.error(
+            "the line begins with a byte order mark, an invisible character",
+            offset + len(_BREAK.findall(text, 0, match.end() - 1)) + 1,
+            1,
+            hint="delete it: it stands where two files were put together",
+        )
+    return Part(text, offset)

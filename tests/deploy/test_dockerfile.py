@@ -104,7 +104,7 @@ def test_each_stage_is_used_and_the_last_has_no_compiler(stages: list[Stage]) ->
 
 
 def test_go_is_as_new_as_the_tools_want(arguments: dict[str, str]) -> None:
-    for tool in ("helm", "kustomize"):
+    for tool in ("helm", "kustomize", "sops"):
         wanted = re.search(
             r"^go (\d+\.\d+)", (REPOSITORY / f"deploy/local/tools/{tool}/go.mod").read_text(), re.MULTILINE
         )
@@ -117,7 +117,7 @@ def test_python_is_one_that_trimtab_runs_with(arguments: dict[str, str]) -> None
     assert version(arguments["PYTHON"]) >= version(project["requires-python"].removeprefix(">="))
 
 
-def test_helm_and_kustomize_are_built_as_for_the_tests(stages: list[Stage], tmp_path: Path) -> None:
+def test_helm_kustomize_and_sops_are_built_as_for_the_tests(stages: list[Stage], tmp_path: Path) -> None:
     """The stage `pins` is run, and the stage `tools` up to the call of go."""
     pins, tools = stages[0], stages[1]
     for _, sources, destination in pins.copies():
@@ -135,7 +135,7 @@ def test_helm_and_kustomize_are_built_as_for_the_tests(stages: list[Stage], tmp_
     )  # fmt: skip
     wanted = (
         "from pins import TOOLS\n"
-        "for tool in (TOOLS['helm'], TOOLS['kustomize']):\n"
+        "for tool in (TOOLS['helm'], TOOLS['kustomize'], TOOLS['sops']):\n"
         "    print(tool.module, 'build', '-ldflags', tool.stamp, '-o', f'/tools/{tool.name}', tool.package, sep='\\n')"
     )
     pinned = subprocess.run([sys.executable, "-c", wanted], cwd=LOCAL, capture_output=True, text=True, check=True)
@@ -183,7 +183,7 @@ def image(stages: list[Stage], tools: Path, tmp_path: Path) -> Iterator[Image]:
             if not origin:
                 copy(REPOSITORY / source, root, destination)
     programs = root / "usr/local/bin"
-    for name in ("helm", "kustomize"):
+    for name in ("helm", "kustomize", "sops"):
         (programs / name).symlink_to(tools / name)
     # This Python, with the packages that it has, in place of the base image's with the wheels.
     (programs / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')

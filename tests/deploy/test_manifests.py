@@ -141,9 +141,11 @@ NEEDED = (
     "patch serviceaccounts -n HOME",
     "patch rolebindings -n HOME",
     "get secrets -n WATCHED",
+    "get configmaps -n WATCHED",
 )
 TOO_MUCH = (
     "get secrets -n default",
+    "get configmaps -n default",
     "list secrets -n WATCHED",
     "create configmaps -n default",
     "delete namespaces",

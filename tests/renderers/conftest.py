@@ -1,5 +1,6 @@
 """A checkout made of texts, requests for its units, and a look at what is on the disk."""
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -124,3 +125,16 @@ def without_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[.
         monkeypatch.setenv("PATH", str(folder))
 
     return leave_out
+
+
+@pytest.fixture(params=["helm", "helm4"])
+def each_helm(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The test runs twice: `helm` on PATH is Helm 3, and Helm 4. The value is the tests' name for it."""
+    name: str = request.param
+    found = shutil.which(name)
+    assert found, f"{name} is needed by the tests"
+    folder = tmp_path / "helm-bin"
+    folder.mkdir()
+    (folder / "helm").symlink_to(found)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return name

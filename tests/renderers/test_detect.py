@@ -9,7 +9,6 @@ import pytest
 from renderers import detect
 from renderers.api import RenderError
 from renderers.detect import Unit, find_units
-from renderers.manifest import ManifestError
 
 CHART = "apiVersion: v2\nname: web\nversion: 1.0.0\n"
 Tree = Callable[..., Path]
@@ -38,7 +37,7 @@ def write(root: Path, name: str, text: str) -> None:
 
 def found(root: Path, folder: str = ".", *, renderer: str = "", recursive: bool = True) -> list[tuple[str, ...]]:
     """The units as (renderer, folder, *files), relative to the root."""
-    units = find_units(root, root / folder, renderer=renderer, recursive=recursive)
+    units = find_units(root, root / folder, renderer=renderer, recursive=recursive).units
     return [
         (u.renderer, u.folder.relative_to(root).as_posix(), *(f.relative_to(root).as_posix() for f in u.files))
         for u in units
@@ -113,11 +112,9 @@ def test_a_chart_that_a_kustomization_renders_is_no_unit(tree: Tree) -> None:
     assert found(root) == [("kustomize", "k"), ("helm", "k/charts/other"), ("kustomize", "k/two")]
 
 
-def test_a_kustomization_that_is_no_yaml_is_an_error_with_its_place(tree: Tree) -> None:
-    root = tree()
-    write(root, "k/kustomization.yaml", "resources: [a\n")
-    with pytest.raises(ManifestError, match=r"k/kustomization\.yaml:2"):
-        find_units(root, root)
+def test_a_kustomization_that_is_no_yaml_is_a_unit_whose_renderer_will_say_so(tree: Tree) -> None:
+    write(tree(), "k/kustomization.yaml", "a: [\n")
+    assert found(tree()) == [("kustomize", "k")]
 
 
 def test_a_folder_that_is_both_needs_a_choice(tree: Tree) -> None:
@@ -156,7 +153,7 @@ def test_a_renderer_that_does_not_fit_is_an_error(tree: Tree, renderer: str, mis
 
 
 def test_an_unknown_renderer_is_an_error(tree: Tree) -> None:
-    assert "choose one of yaml, kustomize, helm" in error_of(tree("a.yaml"), renderer="jinja").hint
+    assert "choose one of yaml, kustomize, helm, jinja" in error_of(tree("a.yaml"), renderer="ninja").hint
 
 
 def test_the_yaml_renderer_reads_all_below_but_what_helm_and_kustomize_own(tree: Tree) -> None:
@@ -258,7 +255,7 @@ def test_folders_may_be_nested_deeper_than_a_stack(tree: Tree) -> None:
         os.mkdir(folder)  # noqa: PTH102 - pathlib's own way to the parents recurses
     Path(folder, "a.yaml").touch()
     try:
-        assert len(find_units(root, root)[0].files) == 1
+        assert len(find_units(root, root).units[0].files) == 1
     finally:
         Path(folder, "a.yaml").unlink()
         os.removedirs(folder)
@@ -267,4 +264,70 @@ def test_folders_may_be_nested_deeper_than_a_stack(tree: Tree) -> None:
 def test_paths_are_absolute_and_resolved(tree: Tree, tmp_path: Path) -> None:
     root = tree("a.yaml")
     (tmp_path / "way").symlink_to("root")
-    assert find_units(tmp_path / "way", tmp_path / "way") == (Unit(root, "yaml", (root / "a.yaml",)),)
+    assert find_units(tmp_path / "way", tmp_path / "way").units == (Unit(root, "yaml", (root / "a.yaml",)),)
+
+
+@pytest.fixture
+def plug_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plug-in that fits folders with a file `it.toml`."""
+
+    class Renderer:
+        name = "toml"
+
+        def fits(self, folder: Path) -> bool:
+            return (folder / "it.toml").exists()
+
+    monkeypatch.setattr(detect, "plugins", lambda: {"toml": None})
+    original = detect.renderer_of
+    monkeypatch.setattr(detect, "renderer_of", lambda name: Renderer() if name == "toml" else original(name))
+
+
+@pytest.mark.usefixtures("plug_in")
+def test_a_plug_in_renders_what_fits_it_and_all_below(tree: Tree) -> None:
+    root = tree("a.yaml", "p/it.toml", "p/b.yaml", "p/web/Chart.yaml")
+    assert found(root) == [("yaml", ".", "a.yaml"), ("toml", "p")]
+
+
+@pytest.mark.usefixtures("plug_in")
+def test_a_plug_in_is_no_match_for_a_chart(tree: Tree) -> None:
+    assert found(tree("p/it.toml", "p/Chart.yaml")) == [("helm", "p")]
+
+
+@pytest.mark.usefixtures("plug_in")
+def test_a_plug_in_that_is_chosen_must_fit(tree: Tree) -> None:
+    assert "nothing for that renderer" in error_of(tree("a.yaml"), renderer="toml").message
+
+
+def test_templates_beside_plain_files_are_passed_over_and_known(tree: Tree) -> None:
+    root = tree("a.yaml", "b.yaml.j2", "sub/c.json.j2", "README.j2")
+    (unit,) = find_units(root, root).units
+    assert unit == Unit(root, "yaml", (root / "a.yaml",), (root / "b.yaml.j2", root / "sub/c.json.j2"))
+
+
+def test_jinja_reads_plain_files_and_templates_in_order_when_it_is_chosen(tree: Tree) -> None:
+    root = tree("c.yaml", "b.yml.j2", "sub/a.json.j2", "README.md.j2")
+    assert found(root, renderer="jinja") == [("jinja", ".", "b.yml.j2", "c.yaml", "sub/a.json.j2")]
+
+
+def test_settings_choose_jinja_for_a_folder_and_what_lies_below(tree: Tree) -> None:
+    root = tree("a.yaml", "j/b.yaml.j2", "j/sub/c.yaml", "j/web/Chart.yaml")
+    write(root, "j/.trimtab.yaml", "render: [jinja: {}]\n")
+    assert found(root) == [("yaml", ".", "a.yaml"), ("jinja", "j", "j/b.yaml.j2", "j/sub/c.yaml"), ("helm", "j/web")]
+
+
+def test_settings_choose_jinja_for_the_folder_that_is_rendered(tree: Tree) -> None:
+    root = tree("a.yaml.j2")
+    write(root, ".trimtab.yaml", "render: [jinja: {}]\n")
+    assert found(root) == [("jinja", ".", "a.yaml.j2")]
+
+
+def test_a_plain_folder_with_post_steps_is_a_unit_of_its_own(tree: Tree) -> None:
+    root = tree("a.yaml", "p/b.yaml", "p/sub/c.yaml", "q/d.yaml")
+    write(root, "p/.trimtab.yaml", "render: [{namePrefix: x-}]\n")
+    assert found(root) == [("yaml", ".", "a.yaml", "q/d.yaml"), ("yaml", "p", "p/b.yaml", "p/sub/c.yaml")]
+
+
+def test_a_chart_with_post_steps_is_still_one(tree: Tree) -> None:
+    root = tree("web/Chart.yaml")
+    write(root, "web/.trimtab.yaml", "render: [{namePrefix: x-}]\n")
+    assert found(root) == [("helm", "web")]

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from renderers import tool
 from renderers.api import Limits, RenderError
-from renderers.sandbox import private_folder
-from renderers.tool import Output, find_tool, kill_running, network_wall, run, tool_version
+from renderers.sandbox import Walls, private_folder
+from renderers.tool import Output, find_tool, kill_running, run, tool_version, walls_here
 
 ENDLESS = """
     {{- range $i := until 100000 }}{{ range $j := until 100000 }}
@@ -87,6 +88,7 @@ def test_output_of_exactly_the_limit_is_whole(tmp_path: Path, monkeypatch: pytes
 
 def test_the_whole_process_group_dies_at_the_wall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pid = tmp_path / "pid"
+    monkeypatch.setattr(tool, "walls_here", Walls)
     script(tmp_path, monkeypatch, f"/bin/sleep 600 & echo $! > {pid}; wait")
     with pytest.raises(RenderError, match="took more than 1 seconds"):
         helm(tmp_path, Limits(wall=1))
@@ -95,6 +97,7 @@ def test_the_whole_process_group_dies_at_the_wall(tmp_path: Path, monkeypatch: p
 
 def test_a_child_that_a_tool_leaves_behind_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pid = tmp_path / "pid"
+    monkeypatch.setattr(tool, "walls_here", Walls)
     script(tmp_path, monkeypatch, f"/bin/sleep 600 >&- 2>&- & echo $! > {pid}")
     helm(tmp_path)
     assert_dies(int(pid.read_text()))
@@ -141,10 +144,11 @@ def test_a_tool_sees_no_environment_and_an_empty_home(tmp_path: Path, monkeypatc
     assert "files: \n" in seen
     assert not Path(seen.splitlines()[-1]).exists()
     names = {line.partition("=")[0] for line in seen.splitlines() if "=" in line}
-    assert names <= {"HOME", "TMPDIR", "HTTP_PROXY", "HTTPS_PROXY", "PWD", "OLDPWD", "SHLVL", "_"}
+    ours = {"HOME", "TMPDIR", "TZ", "HTTP_PROXY", "HTTPS_PROXY", "GOGC", "GOMEMLIMIT"}
+    assert names <= ours | {"PWD", "OLDPWD", "SHLVL", "_"}
 
 
-@pytest.mark.skipif(not network_wall(), reason="this kernel gives us no network namespace")
+@pytest.mark.skipif(not walls_here().namespaces, reason="this kernel gives us no network namespace")
 def test_a_tool_has_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -10,8 +10,9 @@ import pytest
 from renderers.api import Capabilities, HelmOptions, KustomizeOptions, Rendered, RenderError
 from renderers.manifest import ManifestError
 from renderers.manifest.load import load_text
+from renderers.options import RenderOptions
 from renderers.settings import HelmStep, KustomizeStep, RenderStep, YamlStep
-from renderers.tree import RenderOptions, boundary_of, render_tree
+from renderers.tree import boundary_of, render_tree
 
 CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: it}\n"
 FAILING = '{{ fail "no" }}\n'
@@ -160,7 +161,7 @@ def test_crds_can_be_left_out_everywhere(repository, folder: str) -> None:
         ("../../values.yaml", "leads out of the checkout"),
         (".hidden", "leads out of the checkout"),
         ("gone.yaml", "the values file gone.yaml does not exist"),
-        ("https://example.com/values.yaml", "does not exist"),
+        ("https://example.com/values.yaml", "is of a source https, which the App does not have"),
         ("a" * 5000, "does not exist"),
     ],
 )

@@ -109,13 +109,15 @@ class Apps:
         self.namespace = namespace
 
     def put(self, name: str, source: dict[str, Any], *, namespace: str = "", **spec: Any) -> None:
-        """Make or change an App; `source` is its git source, `secret` in it the name of its Secret."""
+        """Make or change an App; `source` is its git or chart source, `secret` in it the name of its Secret."""
+        source = dict(source)
         secret = source.pop("secret", "")
+        kind = "git" if "url" in source else "chart"
         body = {
             "apiVersion": "trimtab.dev/v1alpha1", "kind": "App",
             "metadata": {"name": name, "namespace": namespace or self.namespace},
             "spec": {
-                "source": {"git": source, **({"secretRef": {"name": secret}} if secret else {})},
+                "source": {kind: source, **({"secretRef": {"name": secret}} if secret else {})},
                 "interval": "1s", **spec,
             },
         }  # fmt: skip

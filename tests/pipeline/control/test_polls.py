@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import pytest
 from waiting import until
 
-from pipeline.app import GitSource
+from pipeline.app import GitSource, Place
 from pipeline.control import polls as module
 from pipeline.control.polls import Polls, Repository
 from pipeline.errors import SourceError, SourceUnreachableError, TrimtabError
@@ -21,7 +21,7 @@ class Asker:
     """A git host whose refs the test moves."""
 
     def __init__(self) -> None:
-        self.questions: list[tuple[GitSource, ...]] = []
+        self.questions: list[tuple[Place, ...]] = []
         self.used: list[Credentials | None] = []
         self.refs: dict[str, str | TrimtabError] = {"main": "a" * 40, "next": "b" * 40}
         self.failure: TrimtabError | None = None
@@ -29,14 +29,14 @@ class Asker:
         self.hold.set()
 
     def resolve_all(
-        self, sources: Sequence[GitSource], credentials: Credentials | None
-    ) -> Mapping[GitSource, str | TrimtabError]:
-        self.questions.append(tuple(sources))
+        self, places: Sequence[Place], credentials: Credentials | None
+    ) -> Mapping[Place, str | TrimtabError]:
+        self.questions.append(tuple(places))
         self.used.append(credentials)
         self.hold.wait(10)
         if self.failure is not None:
             raise self.failure
-        return {source: self.refs[source.branch] for source in sources}
+        return {place: self.refs[place.branch] for place in places if isinstance(place, GitSource)}
 
 
 class World:
@@ -55,7 +55,7 @@ class World:
 
     def follow(self, name: str, source: GitSource = MAIN, interval: float = HOUR) -> tuple[str, str]:
         key = ("ns", name)
-        self.polls.follow(key, Repository(source.url), source, interval)
+        self.polls.follow(key, {"": (Repository(source.url), source)}, interval)
         return key
 
     def _load(self, repository: Repository) -> Credentials:
@@ -192,7 +192,7 @@ def test_a_defect_of_one_repository_is_its_own_answer(world: World) -> None:
     assert "a defect in trimtab" in str(answer.error)
     other = ("ns", "other")
     world.asker.refs = {"main": "a" * 40}
-    world.polls.follow(other, Repository("https://example.com/other.git"), MAIN, HOUR)
+    world.polls.follow(other, {"": (Repository("https://example.com/other.git"), MAIN)}, HOUR)
     until(lambda: world.polls.answer(other) is not None)
 
 
@@ -206,7 +206,7 @@ def test_nobody_asks_for_who_has_left(world: World) -> None:
     world.polls.ask_now(key)
     asked = len(world.asker.questions)
     other = ("ns", "other")
-    world.polls.follow(other, Repository("https://example.com/other.git"), NEXT, 0.01)
+    world.polls.follow(other, {"": (Repository("https://example.com/other.git"), NEXT)}, 0.01)
     until(lambda: len([q for q in world.asker.questions if q == (NEXT,)]) > 5)
     assert len([q for q in world.asker.questions if q == (MAIN,)]) <= asked + 1
 
@@ -219,3 +219,24 @@ def test_a_source_that_changes_while_it_is_asked_for_gets_its_own_answer(world: 
     world.follow("app", NEXT)
     world.asker.hold.set()
     until(lambda: (answer := world.polls.answer(key)) is not None and answer.commit == "b" * 40)
+
+
+def test_all_sources_of_an_app_are_followed_and_an_app_of_the_same_repository_asks_no_more(world: World) -> None:
+    key, repository = ("ns", "app"), Repository(URL)
+    world.polls.follow(key, {"": (repository, MAIN), "values": (repository, NEXT)}, HOUR)
+    world.begin()
+    until(lambda: world.polls.answer(key, "values") is not None)
+    answers = [world.polls.answer(key), world.polls.answer(key, "values")]
+    assert [answer.commit[0] for answer in answers if answer is not None] == ["a", "b"]
+    assert [set(question) for question in world.asker.questions] == [{MAIN, NEXT}]
+
+
+def test_a_source_that_was_taken_out_is_followed_no_more_and_the_rest_is_known_still(world: World) -> None:
+    key, repository = ("ns", "app"), Repository(URL)
+    world.polls.follow(key, {"": (repository, MAIN), "values": (repository, NEXT)}, HOUR)
+    world.begin()
+    until(lambda: world.polls.answer(key, "values") is not None)
+    world.polls.follow(key, {"": (repository, MAIN)}, HOUR)
+    assert world.polls.answer(key, "values") is None
+    assert world.polls.answer(key) is not None
+    assert len(world.asker.questions) == 1

@@ -35,7 +35,34 @@ def app(git: Any = None, name: str = "shop", **spec: Any) -> dict[str, Any]:
     }
 
 
+def chart(**given: Any) -> dict[str, Any]:
+    return app(source={"chart": given})
+
+
+CHARTS = "https://charts.example.com/stable"
 GOOD = {
+    "chart": chart(repo=CHARTS, name="nginx", version="~1.2"),
+    "chart of a bare host": chart(repo="https://charts.example.com", name="nginx"),
+    "chart of a registry": chart(oci="oci://registry.example.com:5000/team/nginx", repo="", name=""),
+    "further sources": app(
+        sources=[
+            {"name": "values", "git": {"url": URL}, "secretRef": {"name": "opens"}},
+            {"name": "base", "chart": {"repo": CHARTS, "name": "base"}},
+        ],
+        decryption={"secretRef": {"name": "keys"}},
+        render=[
+            {
+                "helm": {
+                    "valueFiles": ["values:prod.yaml"],
+                    "valuesFrom": [{"kind": "Secret", "name": "v", "optional": True}],
+                    "setFile": ["a=b"],
+                    "allowRemote": [CHARTS],
+                }
+            },
+            {"substitute": {"vars": {"A": "1"}, "from": [{"kind": "ConfigMap", "name": "vars"}]}},
+            {"patches": [{"patch": "{}", "target": {"kind": "Deployment"}}]},
+        ],
+    ),
     "least": app(),
     "ssh": app({"url": "ssh://git@example.com:2222/team/shop.git"}),
     "scp": app({"url": "git@example.com:team/shop.git", "branch": "main"}),
@@ -63,6 +90,34 @@ GOOD = {
 BAD = {
     "no spec": ({**app(), "spec": None}, "spec"),
     "no source": ({**app(), "spec": {"suspend": True}}, "spec.source: Required value"),
+    "no git and no chart": (app(source={"secretRef": {"name": "x"}}), "name exactly one of git and chart"),
+    "git and chart": (
+        app(source={"git": {"url": URL}, "chart": {"repo": CHARTS, "name": "x"}}),
+        "name exactly one of git and chart",
+    ),
+    "chart without a name": (chart(repo=CHARTS), "in one of two ways"),
+    "chart without a repository": (chart(name="x"), "in one of two ways"),
+    "chart of both": (chart(repo=CHARTS, name="x", oci="oci://a.example.com/x"), "in one of two ways"),
+    "chart and a name too many": (chart(name="x", oci="oci://a.example.com/x"), "in one of two ways"),
+    "no chart at all": (chart(version="1"), "in one of two ways"),
+    "password of charts": (chart(repo="https://me:s3cr3t@example.com", name="x"), "carries credentials"),
+    "password of a registry": (chart(oci="oci://me:s3cr3t@example.com/x"), "carries credentials"),
+    "repository of no form": (chart(repo="oci://example.com", name="x"), "is of no form that is allowed"),
+    "registry of no form": (chart(oci="https://example.com/x"), "is of no form that is allowed"),
+    "name that leads out": (chart(repo=CHARTS, name="../x"), "spec.source.chart.name"),
+    "source without a name": (app(sources=[{"git": {"url": URL}}]), "spec.sources[0].name: Required value"),
+    "source of a bad name": (app(sources=[{"name": "A", "git": {"url": URL}}]), "spec.sources[0].name"),
+    "two sources of a name": (app(sources=[{"name": "a", "git": {"url": URL}}] * 2), "Duplicate value"),
+    "further source of nothing": (app(sources=[{"name": "a"}]), "name exactly one of git and chart"),
+    "further source with a token": (
+        app(sources=[{"name": "a", "git": {"url": "https://s3cr3t@example.com/x"}}]),
+        "carries credentials",
+    ),
+    "decryption without a Secret": (app(decryption={}), "spec.decryption.secretRef: Required value"),
+    "allowed with a token": (
+        app(render=[{"helm": {"allowRemote": ["https://me:s3cr3t@example.com"]}}]),
+        "carries credentials",
+    ),
     "no url": (app(source={"git": {"branch": "main"}}), "spec.source.git.url: Required value"),
     "unknown field": (app({"brnch": "main"}), 'unknown field "spec.source.git.brnch"'),
     "two refs": (app({"branch": "main", "tag": "v1"}), "choose one of branch, tag, semver and commit"),
@@ -88,8 +143,8 @@ BAD = {
     "too long": (app(interval="9000h"), "at most a year"),
     "far too long": (app(interval="999999999h"), "at most a year"),
     "timeout": (app(wait={"timeout": "soon"}), "is no duration"),
-    "no renderer": (app(render=[{}]), "exactly one of helm, kustomize and yaml"),
-    "two renderers": (app(render=[{"helm": {}, "yaml": {}}]), "exactly one of helm, kustomize and yaml"),
+    "no renderer": (app(render=[{}]), "exactly one of helm, kustomize, yaml"),
+    "two renderers": (app(render=[{"helm": {}, "yaml": {}}]), "exactly one of helm, kustomize, yaml"),
     "depends on itself": (app(dependsOn=[{"name": "shop"}]), "names the App itself"),
     "name with a dot": (app(name="shop.prod"), "is no DNS label"),
     "long name": (app(name="a" * 64), "metadata.name"),

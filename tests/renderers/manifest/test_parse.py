@@ -35,11 +35,6 @@ def test_a_list_gives_its_items(kind: str) -> None:
     assert [m.id.name for m in parse(f"apiVersion: v1\nkind: {kind}\nitems:\n{items}")] == ["a", "b"]
 
 
-def test_a_list_in_a_list_gives_its_items() -> None:
-    inner = "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Secret, metadata: {name: a}}]}"
-    assert [str(m.id) for m in parse(f"apiVersion: v1\nkind: List\nitems: [{inner}]\n")] == ["Secret/a"]
-
-
 def test_items_of_a_typed_list_take_its_type() -> None:
     (manifest,) = parse("apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleList\nitems: [{metadata: {name: a}}]\n")
     assert str(manifest.id) == "Role.rbac.authorization.k8s.io/a"
@@ -51,9 +46,37 @@ def test_an_empty_list_gives_nothing(items: str) -> None:
     assert parse(f"apiVersion: v1\nkind: List\nitems: {items}\n") == ()
 
 
-def test_an_object_with_a_name_is_no_list() -> None:
-    (manifest,) = parse("apiVersion: x.io/v1\nkind: AllowList\nmetadata: {name: a}\nitems: [b]\n")
-    assert manifest.id.kind == "AllowList"
+def test_whatever_has_items_is_a_list_and_a_warning_says_so_of_another_kind() -> None:
+    item = "{apiVersion: v1, kind: A, metadata: {name: b}}"
+    text = f"apiVersion: x.io/v1\nkind: Folder\nmetadata: {{name: a}}\nitems: [{item}]\n"
+    manifests, warnings = parse_documents(text, file="f.yaml", unit=".")
+    assert [str(m.id) for m in manifests] == ["A/b"]
+    assert warnings == ("f.yaml:1: Folder has items at its top, so it is read as a list of them, as kubectl does",)
+
+
+def test_every_item_has_the_place_of_its_list() -> None:
+    items = "".join(f"- {{apiVersion: v1, kind: A, metadata: {{name: {name}}}}}\n" for name in "ab")
+    assert {m.origin.line for m in parse(f"# c\n---\n# d\napiVersion: v1\nkind: List\nitems:\n{items}")} == {4}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("kind: List\nitems: {}", "List has a map as items"),
+        ("kind: List\nitems: x", "List has text as items"),
+        ("kind: List\nmetadata: []\nitems: []", "List has a list as metadata"),
+        ("kind: 1\nitems: []", "a document has the number 1 as kind"),
+        ("kind: List\napiVersion: a/b/c\nitems: []", "a document has the apiVersion 'a/b/c'"),
+        ("kind: List\nitems: [a]", "items[0] of List: it is a single value"),
+        ("kind: List\nitems: [{kind: List, items: []}]", "items[0] of List: it is a list itself"),
+    ],
+)
+def test_a_list_that_kubectl_refuses_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        parse(f"---\n{text}\n")
+    assert caught.value.where == "app/f.yaml:2"
+    assert caught.value.message.startswith(message)
+    assert caught.value.hint
 
 
 def test_a_bad_item_is_named() -> None:

@@ -1,0 +1,1 @@
+{{- define "it" }}it{{ end }}

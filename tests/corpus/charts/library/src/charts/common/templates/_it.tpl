@@ -1,0 +1,4 @@
+{{- define "common.labels" -}}
+app: {{ .Chart.Name }}
+{{- end }}
+{{- define "common.name" }}common{{ end }}
