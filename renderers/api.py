@@ -142,10 +142,10 @@ class RenderRequest:
     `root` is the boundary (absolute, resolved): no file outside it may be read. `folder` is the unit (absolute,
     inside root). `files` are the files of a plain unit, absolute, in order; empty for other renderers. `name` is
     the release name where the options give none; `namespace` is handed to helm only. `helm` and `jinja` are options
-    by who says them, the last wins: `.trimtab.yaml`, the App, flags. `is_upgrade` is Helm's `.Release.IsUpgrade`; `notes` asks for Helm's
-    NOTES too, `explain` for `Unit.uses`.
-    `plugin` are the options of a plug-in's renderer, as its step gives them. `decryption` and `fetcher` are not for
-    renderers to keep.
+    by who says them, the last wins: `.trimtab.yaml`, the App, flags; but helm merges all values files and `values`
+    first, and then all `set`s. `is_upgrade` is Helm's `.Release.IsUpgrade`; `notes` asks for Helm's NOTES too,
+    `explain` for `Unit.uses`. `plugin` are the options of a plug-in's renderer, as its step gives them. `decryption`
+    and `fetcher` are not for renderers to keep: two requests with the same question get the same answer.
     """
 
     root: Path
@@ -190,7 +190,8 @@ class Inputs:
 class Use:
     """Something that a unit makes use of and a person should know of, with its place (`file:line`).
 
-    `kind` is `lookup`, `random`, `time` or `capability`; `what` is the function, or what is asked for.
+    `kind` is `lookup`, `random`, `time`, `capability`, `tpl` (templates in values) or `network`; `what` is the function,
+    or what is asked for.
     """
 
     kind: str

@@ -1,6 +1,8 @@
 """Renders one unit: its closed inputs are laid out in a private folder, and its renderer sees nothing else."""
 
+import re
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from renderers.api import Inputs, Rendered, Renderer, RenderRequest, Unit
 from renderers.boundary import real, shown
@@ -13,6 +15,8 @@ from renderers.settings import Steps
 from renderers.sops import decrypt_inputs, refuse_encrypted
 from renderers.tool import ToolError, tool_file
 
+#: What tools say where a file is not there.
+_MISSES_A_FILE = re.compile(r"no such file|does(n't| not) exist|not found|cannot find|unable to find", re.IGNORECASE)
 #: What is kept instead of a result where only the whole checkout was enough.
 _NEEDS_ALL = "whole"
 
@@ -52,22 +56,24 @@ def render_unit(
 def render_job(job: Job, cache: RenderCache | None, index: Index | None) -> Done:
     """What the unit comes to after its own post steps, from the cache where all that it is made of was there before.
 
-    Where the tool fails, it is asked again with the whole checkout as its inputs: it may miss a file that nobody
+    Where the tool misses a file, it is asked again with the whole checkout as its inputs: it may be one that nobody
     foresaw. Raises RenderError or ManifestError; never returns a part.
     """
     request = job.request
     inputs = with_options(job.renderer.inputs(request), request)
     if inputs.whole:
-        return _known_or_rendered(job, whole_checkout(inputs, request.root), cache, index)
+        return _known_or_rendered(job, inputs, cache, index)
     key = _key(job, inputs, cache, index)
     if cache is None or cache.get(key) != _NEEDS_ALL:
         try:
             return _known_or_rendered(job, inputs, cache, index, key)
-        except ToolError:
+        except ToolError as error:
+            if not _MISSES_A_FILE.search(error.message):
+                raise
             everything = whole_checkout(inputs, request.root)
             if everything.files == inputs.files or size_of(everything) > MAX_ALL:
                 raise
-    done = _known_or_rendered(job, whole_checkout(inputs, request.root), cache, index)
+    done = _known_or_rendered(job, replace(inputs, whole=True), cache, index)
     if cache is not None:
         cache.put(key, _NEEDS_ALL, size=len(key))
     return done
@@ -78,13 +84,15 @@ def from_cache(rendered: Rendered) -> Rendered:
     return replace(rendered, units=tuple(replace(unit, cached=True) for unit in rendered.units))
 
 
-def _known_or_rendered(job: Job, inputs: Inputs, cache: RenderCache | None, index: Index | None, key: str = "") -> Done:
+def _known_or_rendered(job: Job, named: Inputs, cache: RenderCache | None, index: Index | None, key: str = "") -> Done:
+    """`named` is what the renderer says of its inputs."""
+    inputs = whole_checkout(named, job.request.root) if named.whole else named
     key = key or _key(job, inputs, cache, index)
     known = cache.get(key) if cache is not None else None
     if isinstance(known, Rendered):
         rendered = from_cache(known)
     else:
-        rendered = _rendered(job, inputs)
+        rendered = _rendered(job, inputs, named.files)
         if cache is not None:
             cache.put_rendered(key, rendered)
     tools = tuple((tool, tool_file(tool)) for tool in _tools(job, inputs)) if cache is not None else ()
@@ -103,11 +111,11 @@ def _tools(job: Job, inputs: Inputs) -> tuple[str, ...]:
     return (*inputs.tools, "kustomize") if job.post.post and "kustomize" not in inputs.tools else inputs.tools
 
 
-def _rendered(job: Job, inputs: Inputs) -> Rendered:
+def _rendered(job: Job, inputs: Inputs, named: frozenset[Path]) -> Rendered:
     request = job.request
     with private_folder(size_of(inputs)) as private:
         laid_out = lay_out(inputs, request, private)
-        _decrypt(inputs, request, laid_out)
+        _decrypt(inputs, named, request, laid_out)
         rendered = job.renderer.render(laid_out)
         uses = job.renderer.uses(laid_out) if request.explain else ()
     refuse_encrypted(rendered)
@@ -122,12 +130,12 @@ def _rendered(job: Job, inputs: Inputs) -> Rendered:
     return replace(rendered, units=(unit,))
 
 
-def _decrypt(inputs: Inputs, request: RenderRequest, laid_out: RenderRequest) -> None:
-    """Decrypt what SOPS encrypted in the private copy; of a whole checkout, what is the unit's own."""
-    own = (file for file in inputs.files if not inputs.whole or file.is_relative_to(request.folder))
-    named = option_files(laid_out)
-    files = {*(laid_out.root / file.relative_to(request.root) for file in own), *named}
-    decrypt_inputs(laid_out.root, files, request.decryption, limits=request.limits, named=named)
+def _decrypt(inputs: Inputs, named: frozenset[Path], request: RenderRequest, laid_out: RenderRequest) -> None:
+    """Decrypt what SOPS encrypted in the private copy; of a whole checkout, what is the unit's own or `named`."""
+    files = {file for file in inputs.files if not inputs.whole or file in named or file.is_relative_to(request.folder)}
+    options = option_files(laid_out)
+    places = {laid_out.root / file.relative_to(request.root) for file in files}
+    decrypt_inputs(laid_out.root, {*places, *options}, request.decryption, limits=request.limits, named=options)
 
 
 def _reach(inputs: Inputs, request: RenderRequest) -> frozenset[str] | None:

@@ -9,7 +9,13 @@ from renderers.explain import Explained
 #: Inputs listed for people; `-o json` has all.
 _INPUTS_MAX = 12
 #: What a unit makes use of, as people call it, and the kinds of `renderers.api.Use` that are meant.
-_USES = (("lookups", ("lookup",)), ("random", ("random", "time")), ("cluster", ("capability",)), ("tpl", ("tpl",)))
+_USES = (
+    ("lookups", ("lookup",)),
+    ("random", ("random", "time")),
+    ("cluster", ("capability",)),
+    ("tpl", ("tpl",)),
+    ("network", ("network",)),
+)
 
 
 def explained_lines(unit: Explained) -> Iterator[str]:

@@ -15,8 +15,10 @@ from renderers.helm.archives import UNPACKED, ArchiveReader
 from renderers.helm.ignore import FILE_NAME, HelmIgnore
 from renderers.manifest import ManifestError, load_text
 
-#: How deep folders may lie in each other, and charts; and of how many charts the place is told.
+#: How deep folders may lie in each other, and charts; how many files and folders links may make of a chart's; and of
+#: how many charts the place is told.
 _MAX_FOLDERS = 100
+_MAX_ENTRIES = 100_000
 _MAX_CHARTS = 30
 _MAX_PATHS = 10_000
 
@@ -100,20 +102,34 @@ def _folder_files(folder: Path, root: Path, *, archive: bool) -> dict[str, Calla
     if (folder / FILE_NAME).is_file() and not archive:
         ignore = HelmIgnore.of(read_inside(folder / FILE_NAME, root, limit=1 << 20).decode(errors="replace"))
 
+    left = _MAX_ENTRIES
+
     def walk(current: Path, prefix: str, above: frozenset[Path]) -> None:
+        nonlocal left
         if len(above) > _MAX_FOLDERS:
             raise RenderError(f"the folders of a chart lie more than {_MAX_FOLDERS} deep", where=shown(folder, root))
-        with os.scandir(current) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                name, path = prefix + entry.name, Path(entry.path)
-                # helm looks at what a link leads to by the link's own name.
-                is_folder = entry.is_dir()
-                if ignore.ignores(name, is_folder=is_folder):
-                    continue
-                if not is_folder:
-                    files[name] = lambda path=path: read_inside(path, root, limit=UNPACKED)  # type: ignore[misc]
-                elif (target := real(path) if entry.is_symlink() else path) not in above:
-                    walk(path, f"{name}/", above | {target})
+        try:
+            with os.scandir(current) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
+        except OSError as e:  # the 41st link in one path
+            raise RenderError(f"the folder {shown(current, root)} cannot be read: {e.strerror}") from e
+        for entry in entries:
+            left -= 1
+            if left < 0:
+                raise RenderError(
+                    f"the chart has more than {_MAX_ENTRIES} files and folders, or its links make so many",
+                    where=shown(folder, root),
+                    hint="let no two links lead to one folder",
+                )
+            name, path = prefix + entry.name, Path(entry.path)
+            # helm looks at what a link leads to by the link's own name.
+            is_folder = entry.is_dir()
+            if ignore.ignores(name, is_folder=is_folder):
+                continue
+            if not is_folder:
+                files[name] = lambda path=path: read_inside(path, root, limit=UNPACKED)  # type: ignore[misc]
+            elif (target := real(path) if entry.is_symlink() else path) not in above:
+                walk(path, f"{name}/", above | {target})
 
     walk(folder, "", frozenset({folder}))
     return files

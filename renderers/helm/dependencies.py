@@ -15,6 +15,7 @@ from renderers.files import read_inside
 from renderers.helm.archives import UNPACKED, pack
 from renderers.helm.chart import Chart, Dependency, load_chart
 from renderers.helm.lock import locked
+from renderers.helm.ranges import range_of, version_of
 from renderers.inputs import fetched_folder
 from renderers.manifest import TrimtabError
 
@@ -212,6 +213,12 @@ class _Search:
         chart = load_chart(place, root)
         if chart.name != dependency.name:
             raise RenderError(f"the chart in {name} is called {chart.name}", hint="write the same name in both")
+        version = version_of(chart.version)
+        if chart.version != dependency.version and (version is None or version not in range_of(dependency.version)):
+            raise RenderError(
+                f"the chart in {name} has the version {chart.version}, and {dependency.version} is wanted",
+                hint="correct one of the two",
+            )
         try:
             found, failed = self.find(chart, place, (*path, place))
         except RenderError as e:

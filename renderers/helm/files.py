@@ -8,7 +8,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from renderers.api import RenderError
-from renderers.boundary import files_inside, shown
+from renderers.boundary import files_inside, real, shown
 from renderers.files import read_inside
 from renderers.helm.archives import UNPACKED, ArchiveReader
 
@@ -33,10 +33,16 @@ def check_listed(files: Iterable[Path], root: Path) -> None:
     Raises RenderError for a schema that refers to a file (helm resolves it against the machine's own root folder, and
     quotes what it finds), and for an archive in which that cannot be seen.
     """
-    reader = ArchiveReader()
+    reader, files = ArchiveReader(), list(files)
+    linked: bool | None = None
     for file in files:
         if not _matters(file) or not file.is_file():
             continue
+        if not _opened(file):
+            # Through a link it may have a second place, where helm opens it.
+            linked = any(real(other) != other for other in files) if linked is None else linked
+            if not linked:
+                continue
         content = read_inside(file, root, limit=UNPACKED)
         if file.name == _SCHEMA:
             _check_schema(content, shown(file, root))
@@ -49,12 +55,19 @@ def _check_archive(reader: ArchiveReader, content: bytes, where: str, depth: int
         path = PurePosixPath(name)
         if path.name == _SCHEMA:
             _check_schema(inner, f"{where}, {name}")
-        elif _matters(path):
+        elif _matters(path) and path.parent.name == "charts":
             _check_archive(reader, inner, f"{where}, {name}", depth + 1)
 
 
 def _matters(name: PurePath) -> bool:
     return name.name == _SCHEMA or name.suffix == ".tgz"
+
+
+def _opened(file: Path) -> bool:
+    """Whether helm may open it where it lies: a chart's own schema, an archive in charts/ (`chart/loader.LoadFiles`)."""
+    if file.name == _SCHEMA:
+        return file.parent.parent.name == "charts" or (file.parent / "Chart.yaml").exists()
+    return file.parent.name == "charts" and not file.name.startswith(("_", "."))
 
 
 def _check_schema(text: bytes, where: str) -> None:

@@ -10,7 +10,9 @@ import yaml
 from yaml._yaml import CParser
 from yaml.events import StreamEndEvent
 
-_SUSPECT = re.compile(r"\\'|:[,\]}]")
+from renderers.manifest.guard import MAX_NODES
+
+_SUSPECTS = ("\\'", ":,", ":]", ":}")
 #: What is left of a double-quoted scalar, and an escape in it.
 _REST = re.compile(r'(?:[^"\\]|\\.)*', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -24,7 +26,7 @@ def mended(text: str) -> str:
     Only libyaml knows what stands in quotes or in brackets, and it stops at each: it reads once more for every scalar.
     """
     for _ in range(1 + _BUDGET // (len(text) + 1)):
-        error = _refusal(text) if _SUSPECT.search(text) else None
+        error = _refusal(text) if any(suspect in text for suspect in _SUSPECTS) else None
         if error is None or error.problem_mark is None:
             break
         at: int = error.problem_mark.index
@@ -43,8 +45,9 @@ def mended(text: str) -> str:
 def _refusal(text: str) -> yaml.MarkedYAMLError | None:
     following: Any = CParser(text).get_event
     try:
-        while type(following()) is not StreamEndEvent:
-            pass
+        for _ in range(2 * MAX_NODES):  # a value has at most two events
+            if type(following()) is StreamEndEvent:
+                break
     except yaml.MarkedYAMLError as e:
         return e
     except yaml.YAMLError:

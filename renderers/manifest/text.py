@@ -68,7 +68,7 @@ def parts(text: str, reading: Reading, offset: int) -> Iterator[Part]:
 
 def _part(text: str, offset: int, reading: Reading) -> Part:
     text = text.removeprefix("\ufeff")
-    if match := _STRAY_MARK.search(text):
+    if "\ufeff" in text and (match := _STRAY_MARK.search(text)):
         raise reading.error(
             "the line begins with a byte order mark, an invisible character",
             offset + len(_BREAK.findall(text, 0, match.end() - 1)) + 1,

@@ -43,8 +43,8 @@ class Charts:
 def charts(tmp_path: Path) -> Iterator[Charts]:
     """The chart repository has version 1.2.0."""
     made = Charts(tmp_path)
-    made.publish("1.2.0")
     with made.server.running():
+        made.publish("1.2.0")
         yield made
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import SourceError
-from pipeline.source.charts.ranges import version_of
+from renderers.helm.ranges import version_of
 from renderers.manifest import TrimtabError, load_text
 
 #: Bytes of an index.

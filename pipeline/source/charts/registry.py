@@ -17,7 +17,7 @@ from pipeline.errors import SourceError, SourceUnreachableError
 from pipeline.source.charts import failure
 from pipeline.source.charts.pin import Pin
 from pipeline.source.charts.place import DIGEST, Reference, is_loopback, tag_of
-from pipeline.source.charts.ranges import choose, is_strict, range_of, version_of
+from renderers.helm.ranges import choose, is_strict, range_of, version_of
 from pipeline.source.charts.repository import no_version
 from pipeline.source.charts.tokens import Tokens
 from pipeline.source.charts.unpack import MAX_BYTES

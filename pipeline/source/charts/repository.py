@@ -19,7 +19,7 @@ from pipeline.location import redacted
 from pipeline.source.charts import failure
 from pipeline.source.charts.index import MAX_INDEX, Entry, entries_of, names_in
 from pipeline.source.charts.place import check_allowed, is_loopback
-from pipeline.source.charts.ranges import choose, nearest, prereleases
+from renderers.helm.ranges import choose, nearest, prereleases
 from pipeline.source.charts.unpack import MAX_BYTES
 from pipeline.source.charts.web import Question, Web
 from pipeline.source.credentials import Credentials

@@ -1,9 +1,8 @@
-"""Versions and ranges: what helm reads in them, held to what helm itself chooses in test_agreement."""
+"""Versions and ranges: what helm reads in them, the same that helm itself chooses (tests/pipeline/source/charts/test_agreement.py)."""
 
 import pytest
 
-from pipeline.errors import SourceError
-from pipeline.source.charts.ranges import choose, is_strict, nearest, prereleases, range_of, version_of
+from renderers.helm.ranges import RangeError, choose, is_strict, nearest, prereleases, range_of, version_of
 
 
 def contains(text: str, version: str) -> bool:
@@ -75,13 +74,13 @@ def test_a_range_is_read_as_helm_reads_it(text: str, inside: str, outside: str) 
     ],
 )
 def test_what_is_no_range_says_how_one_is_written(text: str) -> None:
-    with pytest.raises(SourceError, match="no version and no range") as caught:
+    with pytest.raises(RangeError, match="no version and no range") as caught:
         range_of(text)
     assert "~1.4" in caught.value.hint
 
 
 def test_a_long_row_of_spaces_takes_no_time() -> None:
-    with pytest.raises(SourceError):
+    with pytest.raises(RangeError):
         range_of("1" + " " * 200 + "1" + " " * 40 + "!")
 
 

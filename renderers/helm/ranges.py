@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pipeline.errors import SourceError
+from renderers.manifest import TrimtabError
 
 _NUMBER_LIMIT = 1 << 64
 _TEXT_LIMIT = 256
@@ -25,6 +25,13 @@ _HYPHEN = re.compile(rf"({_NUMBERS}{_PRE}{_META})\s+-\s+({_NUMBERS}{_PRE}{_META}
 _ANY = {"x", "X", "*"}
 
 _Part = tuple[int, int, str]
+
+
+class RangeError(TrimtabError):
+    """A text is no version and no range of versions."""
+
+    exit_code = 2
+    reason = "SourceInvalid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +93,14 @@ def is_strict(text: str) -> bool:
 
 
 def range_of(text: str) -> Range:
-    """The range that the text is; empty: any release. Raises SourceError."""
+    """The range that the text is; empty: any release. Raises RangeError."""
     text = text or "*"
     if len(text) <= _TEXT_LIMIT:
         plain = _HYPHEN.sub(lambda found: f">= {found[1]}, <= {found[6]} ", text)
         rows = [_row(part) for part in plain.split("||")]
         if all(rows):
             return Range(tuple(map(tuple, rows)))
-    raise SourceError(
+    raise RangeError(
         f"{text[:_TEXT_LIMIT]!r} is no version and no range of versions",
         hint="write it as helm does: 1.4.2, ~1.4, ^1, 1.x, >=1.2.0 <2.0.0 or 1.2 - 1.4",
     )
