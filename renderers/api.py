@@ -190,8 +190,8 @@ class Inputs:
 class Use:
     """Something that a unit makes use of and a person should know of, with its place (`file:line`).
 
-    `kind` is `lookup`, `random`, `time`, `capability`, `tpl` (templates in values) or `network`; `what` is the function,
-    or what is asked for.
+    `kind` is `lookup`, `random`, `time`, `capability`, `tpl` (templates in values) or `network`; `what` is the
+    function, or what is asked for.
     """
 
     kind: str

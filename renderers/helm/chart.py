@@ -108,12 +108,8 @@ def _folder_files(folder: Path, root: Path, *, archive: bool) -> dict[str, Calla
         nonlocal left
         if len(above) > _MAX_FOLDERS:
             raise RenderError(f"the folders of a chart lie more than {_MAX_FOLDERS} deep", where=shown(folder, root))
-        try:
-            with os.scandir(current) as listed:
-                entries = sorted(listed, key=lambda entry: entry.name)
-        except OSError as e:  # the 41st link in one path
-            raise RenderError(f"the folder {shown(current, root)} cannot be read: {e.strerror}") from e
-        for entry in entries:
+        # helm looks at what a link leads to by the link's own name.
+        for entry, is_folder in _listed(current, root):
             left -= 1
             if left < 0:
                 raise RenderError(
@@ -122,8 +118,6 @@ def _folder_files(folder: Path, root: Path, *, archive: bool) -> dict[str, Calla
                     hint="let no two links lead to one folder",
                 )
             name, path = prefix + entry.name, Path(entry.path)
-            # helm looks at what a link leads to by the link's own name.
-            is_folder = entry.is_dir()
             if ignore.ignores(name, is_folder=is_folder):
                 continue
             if not is_folder:
@@ -133,6 +127,15 @@ def _folder_files(folder: Path, root: Path, *, archive: bool) -> dict[str, Calla
 
     walk(folder, "", frozenset({folder}))
     return files
+
+
+def _listed(folder: Path, root: Path) -> list[tuple[os.DirEntry[str], bool]]:
+    """What a folder holds, by name, and whether it is a folder itself."""
+    try:
+        with os.scandir(folder) as entries:
+            return [(entry, entry.is_dir()) for entry in sorted(entries, key=lambda entry: entry.name)]
+    except OSError as e:  # such as the 41st link in one path
+        raise RenderError(f"the folder {shown(folder, root)} cannot be read: {e.strerror}") from e
 
 
 def _chart(place: str, files: Mapping[str, Callable[[], bytes]], reader: ArchiveReader, depth: int) -> Chart:

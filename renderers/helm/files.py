@@ -64,7 +64,7 @@ def _matters(name: PurePath) -> bool:
 
 
 def _opened(file: Path) -> bool:
-    """Whether helm may open it where it lies: a chart's own schema, an archive in charts/ (`chart/loader.LoadFiles`)."""
+    """Whether helm may open it where it lies: a chart's schema, an archive in charts/ (`chart/loader.LoadFiles`)."""
     if file.name == _SCHEMA:
         return file.parent.parent.name == "charts" or (file.parent / "Chart.yaml").exists()
     return file.parent.name == "charts" and not file.name.startswith(("_", "."))

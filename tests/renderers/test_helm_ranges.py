@@ -1,4 +1,4 @@
-"""Versions and ranges: what helm reads in them, the same that helm itself chooses (tests/pipeline/source/charts/test_agreement.py)."""
+"""Versions and ranges as helm reads them; that helm chooses the same is held where charts are fetched."""
 
 import pytest
 

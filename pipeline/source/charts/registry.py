@@ -17,13 +17,13 @@ from pipeline.errors import SourceError, SourceUnreachableError
 from pipeline.source.charts import failure
 from pipeline.source.charts.pin import Pin
 from pipeline.source.charts.place import DIGEST, Reference, is_loopback, tag_of
-from renderers.helm.ranges import choose, is_strict, range_of, version_of
 from pipeline.source.charts.repository import no_version
 from pipeline.source.charts.tokens import Tokens
 from pipeline.source.charts.unpack import MAX_BYTES
 from pipeline.source.charts.web import Answer, Question, Web
 from pipeline.source.credentials import Credentials
 from pipeline.source.reasons import with_reason
+from renderers.helm.ranges import choose, is_strict, range_of, version_of
 
 _CONFIG: Final = "application/vnd.cncf.helm.config.v1+json"
 _LAYERS = {"application/vnd.cncf.helm.chart.content.v1.tar+gzip", "application/tar+gzip"}

@@ -19,11 +19,11 @@ from pipeline.location import redacted
 from pipeline.source.charts import failure
 from pipeline.source.charts.index import MAX_INDEX, Entry, entries_of, names_in
 from pipeline.source.charts.place import check_allowed, is_loopback
-from renderers.helm.ranges import choose, nearest, prereleases
 from pipeline.source.charts.unpack import MAX_BYTES
 from pipeline.source.charts.web import Question, Web
 from pipeline.source.credentials import Credentials
 from pipeline.source.reasons import with_reason
+from renderers.helm.ranges import choose, nearest, prereleases
 
 #: What was read of so many indexes and charts is kept.
 _REMEMBERED = 512
