@@ -1,4 +1,4 @@
-"""What may name a place in git: the form of URLs, refs, commit ids and paths, before git sees any of them. Pure text.
+"""What may name a place in git, or a chart: the form of URLs, refs, commit ids, names and paths. Pure text.
 
 All of these come from people and from repositories, and git reads more into them than a name: options, helper
 programs, credentials. So each is matched as a whole against what is allowed.

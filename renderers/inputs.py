@@ -129,9 +129,9 @@ def folder_inputs(folder: Path, root: Path, *, tools: Iterable[str] = ()) -> Inp
                     )
                 links.add(path)
                 path = target
-            if entry.is_dir():
+            if os.path.isdir(path):  # noqa: PTH112 - a circle of links is an error for the entry, and none for this
                 todo.append(path)
-            elif entry.is_file():
+            elif os.path.isfile(path):  # noqa: PTH113
                 files.add(path)
     return Inputs(frozenset(files), frozenset(links), tools=tuple(tools))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.errors import ApiError
-from pipeline.control.polls import Repository
+from pipeline.control.answers import Repository
 from pipeline.errors import SourceError
 from pipeline.inventory.store import CONFIG_MAPS, SECRETS
 from pipeline.location import transport_of

@@ -18,10 +18,11 @@ from pipeline.cluster.informer import Informer
 from pipeline.cluster.lease import Lease
 from pipeline.cluster.session import Session
 from pipeline.control.access import Access
+from pipeline.control.answers import Repository
 from pipeline.control.gates import Gates, Limits
 from pipeline.control.identity import DEPLOY_KEY_SECRET, ensure_identity
 from pipeline.control.leave.leaving import Home, Leaving
-from pipeline.control.polls import Polls, Repository
+from pipeline.control.polls import Polls
 from pipeline.control.resource import APPS, FLAGS_MANAGER, AppKey
 from pipeline.control.shared import AppStore, Shared
 from pipeline.control.term import Term

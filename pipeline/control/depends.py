@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from pipeline.app.status import status_of
+from pipeline.control.answers import Answer
 from pipeline.control.memory import Memories
-from pipeline.control.polls import Answer
 from pipeline.control.resource import AppKey
 from pipeline.control.wanted import wanted_commit
 from pipeline.location import short

@@ -1,41 +1,18 @@
 """What an App follows: its sources with who opens each, what they said last, and what a render may fetch besides."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from pipeline.allowed import location
 from pipeline.app import App, ChartSource, NamedSource, Place, Source
-from pipeline.control.polls import Answer, Polls, Repository
+from pipeline.control.answers import Answers, Repository
+from pipeline.control.polls import Polls
 from pipeline.control.resource import AppKey
 from pipeline.control.shared import Shared
-from pipeline.errors import SourceError, TrimtabError
+from pipeline.errors import SourceError
 from pipeline.location import transport_of
 from pipeline.source.credentials import Credentials
 
 Followed = Mapping[str, tuple[Repository, Place]]
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What all sources of an App said: the one that is rendered, and the further ones by name."""
-
-    main: Answer
-    others: Mapping[str, Answer]
-
-    @property
-    def commits(self) -> Mapping[str, str]:
-        """Where the further sources are; empty where that is not known."""
-        return {name: answer.commit for name, answer in self.others.items()}
-
-    @property
-    def asked(self) -> float:
-        """The monotonic time since when all of them have been asked."""
-        return min(answer.asked for answer in (self.main, *self.others.values()))
-
-    @property
-    def lost(self) -> TrimtabError | None:
-        """Why one of the sources counts as out of reach."""
-        return next((answer.error for answer in (self.main, *self.others.values()) if answer.lost), None)
 
 
 def answers_of(polls: Polls, key: AppKey, app: App) -> Answers | None:

@@ -5,9 +5,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
 
 from pipeline.app import Place
+from pipeline.control.answers import Answer, Asker, Repository, Who
 from pipeline.control.queue import WorkQueue
 from pipeline.control.resource import AppKey
 from pipeline.errors import TrimtabError
@@ -21,56 +21,6 @@ _FIRST_PAUSE = 1.0
 _PEEK = 5.0
 #: So that Apps made together do not ask together for ever.
 _JITTER = 0.1
-
-
-#: One source of an App; the name of the one that is rendered is empty.
-Who = tuple[AppKey, str]
-
-
-class Repository(NamedTuple):
-    """One URL and who opens it. `secret` is namespace and name; empty names: the controller's own key, for git.
-
-    `charts`: it is a repository of charts, or a chart in a registry.
-    """
-
-    url: str
-    secret: tuple[str, str] = ("", "")
-    charts: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a repository said last of one source. `asked` is the monotonic time at which it was asked.
-
-    `commit` is the last one that is known, also while `error` says why there is no newer answer; `failures` counts
-    the answers without one in a row.
-    """
-
-    asked: float
-    commit: str = ""
-    error: TrimtabError | None = None
-    failures: int = 0
-
-    @property
-    def lost(self) -> bool:
-        """Whether the source counts as out of reach: one answer that is missing may be a blink of the network."""
-        return self.error is not None and (self.failures > 1 or not self.error.temporary)
-
-    def differs(self, other: "Answer | None") -> bool:
-        """Whether it says something else than another answer did."""
-        if other is None:
-            return True
-        return (self.commit, self.lost, str(self.error)) != (other.commit, other.lost, str(other.error))
-
-
-class Asker(Protocol):
-    """Who can ask: `pipeline.source.sources.Sources`."""
-
-    def resolve_all(
-        self, places: Sequence[Place], credentials: Credentials | None
-    ) -> Mapping[Place, str | TrimtabError]:
-        """The commit of each place of one URL, or why there is none. Raises TrimtabError where none can be told."""
-        ...
 
 
 @dataclass(slots=True)

@@ -10,10 +10,10 @@ from pipeline.cluster import objects
 from pipeline.cluster.errors import ApiError
 from pipeline.control import report, syncing
 from pipeline.control import status as said
+from pipeline.control.answers import Answer
 from pipeline.control.depends import Dependencies
 from pipeline.control.followed import Followed, answers_of, followed
 from pipeline.control.memory import Memories, Memory, Turn
-from pipeline.control.polls import Answer
 from pipeline.control.removal import Removal
 from pipeline.control.resource import (
     APPS,

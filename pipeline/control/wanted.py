@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from pipeline.app.status import Rollback
-from pipeline.control.polls import Answer
+from pipeline.control.answers import Answer
 from pipeline.control.resource import HEAD, REJECTED_ANNOTATION, ROLLBACK_ANNOTATION
 
 

@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from renderers.api import Inputs, Rendered, RenderError, RenderRequest, uses_nothing
+from renderers.api import Inputs, Rendered, RenderRequest, uses_nothing
 from renderers.boundary import shown
 from renderers.kustomize.origins import asked, is_asked, is_observed, matched, taken_off, told
 from renderers.kustomize.references import kustomization_files
@@ -12,7 +12,7 @@ from renderers.kustomize.walk import walk
 from renderers.manifest import ManifestError
 from renderers.printed import parse_printed
 from renderers.sandbox import private_folder
-from renderers.tool import find_tool, run
+from renderers.tool import ToolError, find_tool, run
 
 name = "kustomize"
 uses = uses_nothing
@@ -44,7 +44,7 @@ def render(request: RenderRequest) -> Rendered:
         built = _build(request)
         return replace(built, manifests=told(built.manifests, folder, root))
     asking: Rendered | None = None
-    with asked(folder), suppress(RenderError, ManifestError):
+    with asked(folder), suppress(ToolError, ManifestError):
         asking = _build(request)
     if asking is not None and not is_observed(root):
         return replace(asking, manifests=taken_off(told(asking.manifests, folder, root)))

@@ -14,6 +14,7 @@ from typing import Any
 
 from renderers.boundary import shown
 from renderers.kustomize.fields import each, find, slots, text_of
+from renderers.kustomize.reach import NAMES
 from renderers.kustomize.references import FILE_NAMES, kustomization_files
 from renderers.manifest import Manifest, ManifestError, Origin
 from renderers.manifest.dump import dump
@@ -61,7 +62,8 @@ def asked(folder: Path) -> Iterator[None]:
 
 def told(manifests: Sequence[Manifest], folder: Path, root: Path) -> tuple[Manifest, ...]:
     """The manifests with the origins that their annotations tell."""
-    return tuple(replace(manifest, origin=_origin(manifest, folder, root)) for manifest in manifests)
+    names = _names(root)
+    return tuple(replace(manifest, origin=_origin(manifest, folder, root, names)) for manifest in manifests)
 
 
 def taken_off(manifests: Sequence[Manifest]) -> tuple[Manifest, ...]:
@@ -107,18 +109,37 @@ def _options(data: dict[str, Any]) -> Iterator[list[Any]]:
     return (value for _, value in find(data, "buildMetadata") if isinstance(value, list))
 
 
-def _origin(manifest: Manifest, folder: Path, root: Path) -> Origin:
+def _origin(manifest: Manifest, folder: Path, root: Path, names: dict[str, str]) -> Origin:
     """`resource.Origin`: where a resource stands, or the kustomization of what made it; relative to `folder`."""
-    text = manifest.annotations.get(_ANNOTATION)
-    try:
-        documents = load_text(text, file="").documents if isinstance(text, str) else ()
-    except ManifestError:
-        documents = ()
-    said = documents[0].data if documents and isinstance(documents[0].data, dict) else {}
+    said = _map(manifest.annotations.get(_ANNOTATION))
     path = said.get("path") or said.get("configuredIn")
     if not isinstance(path, str) or said.get("repo"):
         return manifest.origin
-    return Origin(manifest.origin.unit, shown(Path(os.path.normpath(folder / path)), root))
+    place = Path(os.path.normpath(folder / path))
+    if not place.is_relative_to(root):
+        return manifest.origin
+    file = shown(place, root)
+    for prefix, name in names.items():
+        if file.startswith(f"{prefix}/"):
+            file = f"{name} ({file.removeprefix(f'{prefix}/')})"
+    return Origin(manifest.origin.unit, file)
+
+
+def _names(root: Path) -> dict[str, str]:
+    """What people call what was fetched, by its place."""
+    try:
+        return _map((root / NAMES).read_text(encoding="utf-8"))
+    except OSError:
+        return {}
+
+
+def _map(text: Any) -> dict[str, Any]:
+    """A text as YAML of a map; empty where it is none."""
+    try:
+        documents = load_text(text, file="").documents if isinstance(text, str) else ()
+    except ManifestError:
+        return {}
+    return documents[0].data if documents and isinstance(documents[0].data, dict) else {}
 
 
 def _without(data: Any) -> Any:

@@ -10,11 +10,16 @@ from renderers.boundary import KEEP_INSIDE, files_inside, real, shown
 from renderers.files import read_inside
 from renderers.inputs import MAX_FILE, fetched_folder, folder_inputs
 from renderers.kustomize.remote import brief
+from renderers.manifest.dump import dump
 from renderers.manifest.guard import MAX_SIZE
 from renderers.manifest.load import load_text
 
 #: What may be fetched for one unit: a chain of bases that refer to ever more of them has an end.
 _MAX_FETCHED = 100
+#: Many times what the largest kustomizations have.
+_MAX_REFERENCES = 20_000
+#: At the root of the private copy: the folders of what was fetched, and what people call it.
+NAMES = ".trimtab-fetched.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,15 @@ class Reach:
         self._links = set[Path]()
         self._fetched: dict[tuple[str, str], Fetched] = {}
         self._sources: dict[Path, Source] = {root: self.checkout}
+        self._documents: dict[Path, list[Any]] = {}
+        self._references = 0
         self.written: dict[Path, bytes] = {}
 
     def inputs(self, *tools: str) -> Inputs:
         """All of it."""
+        names = {self.checkout.shown(source.place): source.url for source in self._sources.values() if source.url}
+        if names:
+            self.written[self.checkout.root / NAMES] = dump(names).encode()
         return Inputs(
             frozenset(self._files), frozenset(self._links), tuple(self._fetched.values()), self.written, tools
         )
@@ -71,8 +81,11 @@ class Reach:
     def resolve(self, field: str, text: Any, at: Place) -> tuple[Path, Path]:
         """The path that a local reference names, and the file or folder there with all links followed.
 
-        Raises RenderError for what is no text, absolute, missing, or leads out of the source.
+        Raises RenderError for what is no text, absolute, missing, or leads out of the source, and for too many.
         """
+        self._references += 1
+        if self._references > _MAX_REFERENCES:
+            raise RenderError(f"there are more than {_MAX_REFERENCES} references", hint="split the kustomization")
         if not isinstance(text, str):
             raise RenderError(f"{field} is no text, so it can name no file", hint="put it in quotes")
         reference = f"{field} refers to {brief(text)}"
@@ -107,15 +120,13 @@ class Reach:
                 current = target
         return current
 
-    def read(self, file: Path, source: Source) -> bytes:
-        """The content of a file that says more than bytes; it counts as reached."""
-        self.take(file, source)
-        return read_inside(file, source.root, limit=MAX_SIZE)
-
     def documents(self, file: Path, source: Source) -> list[Any]:
-        """The documents of a YAML file, which counts as reached. Raises RenderError and ManifestError."""
-        loaded = load_text(self.read(file, source), file=source.shown(file))
-        return [document.data for document in loaded.documents]
+        """The documents of a YAML file, not to be changed; it counts as reached. Raises RenderError, ManifestError."""
+        self.take(file, source)
+        if file not in self._documents:
+            loaded = load_text(read_inside(file, source.root, limit=MAX_SIZE), file=source.shown(file))
+            self._documents[file] = [document.data for document in loaded.documents]
+        return self._documents[file]
 
     def take(self, file: Path, source: Source) -> None:
         """Count a file as reached."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from renderers.api import Fetched, RenderError
 from renderers.manifest import TrimtabError
 
-#: kustomize's loader and `git.NewRepoSpecFromURL`, and any other scheme.
-_REMOTE = re.compile(r"git::|[a-z][a-z0-9+.-]*://|https?:|(www\.)?github\.com[/:]", re.IGNORECASE)
-#: The same for `git@host:path`; a file may have such a name.
-_REMOTE_UNLESS_FILE = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*@[^/]*[:/]")
+#: What kustomize's loader gets by HTTP, whatever lies in the folder.
+_HTTP = re.compile(r"https?:", re.IGNORECASE)
+#: What it clones where there is no such file (`git.NewRepoSpecFromURL`), and any other scheme.
+_CLONED = re.compile(r"git::|[a-z][a-z0-9+.-]*://|(www\.)?github\.com[/:]|[a-z][a-z0-9-]*@[^/]*[:/]", re.IGNORECASE)
 _SINGLE_FILE = re.compile(r"https?:[^?#]*\.(ya?ml|json)([?#].*)?", re.IGNORECASE)
 #: What makes an URL a repository's, whatever stands behind it (`git.NewRepoSpecFromURL`).
 _REPOSITORY = re.compile(r"[^/:]//|\.git(/|$|\?)|_git/")
@@ -20,9 +20,9 @@ _PASSWORD = re.compile(r"//[^/@\s]*:[^/@\s]*@")
 
 def is_remote(text: str, folder: Path) -> bool:
     """Whether kustomize would fetch what a kustomization in `folder` calls so."""
-    if _REMOTE.match(text):
+    if _HTTP.match(text):
         return True
-    return bool(_REMOTE_UNLESS_FILE.match(text)) and not os.path.isfile(folder / text)  # noqa: PTH113 - raises nothing
+    return bool(_CLONED.match(text)) and not os.path.isfile(folder / text)  # noqa: PTH113 - raises nothing
 
 
 def brief(text: str) -> str:

@@ -79,6 +79,8 @@ class _Walk:
         source, folder = current.at.source, current.at.folder
         for file in kustomization_files(folder):
             self._file = source.shown(file)
+            if not real(file).is_relative_to(folder) and real(file).is_relative_to(source.root):
+                continue  # for kustomize there is none
             try:
                 documents = self._reach.documents(file, source)
                 # kustomize reads the first one only.

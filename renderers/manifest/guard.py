@@ -15,6 +15,8 @@ MAX_DOCUMENTS = 100_000
 MAX_DEPTH = 100
 #: Scalars, maps and lists in one text, with every alias counted as what it stands for.
 MAX_NODES = 5_000_000
+#: Characters of one text that may be read more than once, to mend them: about a second of time.
+MAX_REPEATED = 16 << 20
 #: Warnings kept of one text; the rest is only counted.
 MAX_WARNINGS = 100
 
@@ -31,6 +33,7 @@ class Reading:
     nodes: int = 0
     aliased: int = 0
     documents: int = 0
+    repeated: int = 0
     warnings: list[str] = field(default_factory=list)
     unsaid: int = 0
 
@@ -65,6 +68,13 @@ class Reading:
             raise self.error(
                 f"the text has more than {MAX_DOCUMENTS} documents", line, hint="split it into several files"
             )
+
+    def may_repeat(self, size: int) -> bool:
+        """Whether so many characters may be read once more; then they count."""
+        if self.repeated > MAX_REPEATED:
+            return False
+        self.repeated += size
+        return True
 
     def too_deep(self, line: int = 0, column: int = 0) -> ManifestError:
         """The error for nesting past MAX_DEPTH."""

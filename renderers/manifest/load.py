@@ -73,7 +73,7 @@ def _documents(text: str, reading: Reading) -> Iterator[Document]:
 
 
 def _document(part: Part, reading: Reading) -> tuple[Any, int]:
-    reader = DocumentReader(mended(part.text), reading, part.offset)
+    reader = DocumentReader(mended(part.text, reading), reading, part.offset)
     try:
         data, line = reader.read()
     except yaml.YAMLError as e:

@@ -10,23 +10,22 @@ import yaml
 from yaml._yaml import CParser
 from yaml.events import StreamEndEvent
 
-from renderers.manifest.guard import MAX_NODES
+from renderers.manifest.guard import MAX_NODES, Reading
 
 _SUSPECTS = ("\\'", ":,", ":]", ":}")
 #: What is left of a double-quoted scalar, and an escape in it.
 _REST = re.compile(r'(?:[^"\\]|\\.)*', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-#: Characters that libyaml may read again and again for it: about a second.
-_BUDGET = 16 << 20
 
 
-def mended(text: str) -> str:
+def mended(text: str, reading: Reading) -> str:
     """The text of one document; as it is where nothing is to be done.
 
-    Only libyaml knows what stands in quotes or in brackets, and it stops at each: it reads once more for every scalar.
+    Only libyaml knows what stands in quotes or in brackets, and it stops at each: it reads once more for every scalar,
+    as long as `reading` allows.
     """
-    for _ in range(1 + _BUDGET // (len(text) + 1)):
-        error = _refusal(text) if any(suspect in text for suspect in _SUSPECTS) else None
+    while any(suspect in text for suspect in _SUSPECTS) and reading.may_repeat(len(text)):
+        error = _refusal(text)
         if error is None or error.problem_mark is None:
             break
         at: int = error.problem_mark.index

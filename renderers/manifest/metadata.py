@@ -27,7 +27,7 @@ def check_metadata(manifest: Manifest) -> None:
         _check(manifest, f"metadata.{key}", value, form)
         if key in _INNER and value:
             for name, inner in value.items() if form is Mapping else enumerate(value):
-                _check(manifest, f"metadata.{key}[{clip(str(name))}]", inner, _INNER[key])
+                _check(manifest, f"metadata.{key}[{clip(name) if isinstance(name, str) else name}]", inner, _INNER[key])
 
 
 def _check(manifest: Manifest, path: str, value: Any, form: type) -> None:

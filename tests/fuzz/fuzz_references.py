@@ -148,6 +148,8 @@ class Case:
             data["resources"] = [f"of-{folder.replace('/', '-')}.yaml"]
             own = CONFIG_MAP.replace("name: it", f"name: of-{folder.replace('/', '-').replace('.', 'root')}")
             _write(root / folder / data["resources"][0], own)
+            if rng.random() < 0.15:
+                data["resources"].append(f"https://example.com/org/repo//{rng.choice(FOLDERS)}?ref=v{rng.randrange(3)}")
         for _ in range(rng.choice([0, 1, 1, 2, 3])):
             made = self._field(root / folder)
             for key, value in made.items():
@@ -227,7 +229,7 @@ FILES = (
     "- op: add\n  path: /data/x\n  value: y\n",
     "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: it}\ndata: {x: y}\n",
     '{"definitions": {}}',
-    "{apiVersion: builtin, kind: PrefixTransformer, metadata: {name: p}, prefix: q-, fieldSpecs: [{path: metadata/name}]}",
+    "{apiVersion: builtin, kind: PrefixTransformer, metadata: {name: p}, prefix: q-, fieldSpecs: [{path: data/a}]}",
     "apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: g}\nfiles: [token, ../../outside/token]\n",
     "apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: g}\nfiles: [it.yaml]\n",
     "{apiVersion: builtin, kind: HelmChartInflationGenerator, metadata: {name: h}, name: it, chartHome: ../../outside}",

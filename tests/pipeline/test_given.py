@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -21,8 +21,10 @@ Put = Callable[..., None]
 
 
 @pytest.fixture
-def connection(control_plane: ControlPlane) -> Connection:
-    return Connection.open(kubeconfig=control_plane.kubeconfig, context="")
+def connection(control_plane: ControlPlane) -> Iterator[Connection]:
+    made = Connection.open(kubeconfig=control_plane.kubeconfig, context="")
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -3,7 +3,17 @@
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.location import check_commit, check_ref, deploy_keys_page, normal_path, redacted, transport_of
+from pipeline.location import (
+    chart_transport_of,
+    check_chart_name,
+    check_commit,
+    check_ref,
+    deploy_keys_page,
+    normal_path,
+    redacted,
+    short,
+    transport_of,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -137,3 +147,40 @@ def test_refused_paths(path: str) -> None:
 )
 def test_where_a_deploy_key_is_added(url: str, page: str) -> None:
     assert deploy_keys_page(url) == page
+
+
+@pytest.mark.parametrize(
+    ("url", "transport"),
+    [
+        ("https://charts.example.com", "https"),
+        ("https://charts.example.com:8443/stable", "https"),
+        ("http://charts.svc/x", "http"),
+        ("oci://registry.example.com:5000/team/app", "oci"),
+    ],
+)
+def test_allowed_urls_of_charts(url: str, transport: str) -> None:
+    assert chart_transport_of(url) == transport
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "charts.example.com", "ftp://example.com", "git@example.com:x", "/srv/charts", "file:///srv", "https:///x",
+        "https://user:s3cr3t@example.com", "https://s3cr3t@example.com", "oci://user:s3cr3t@example.com/x",
+        "https://example.com/?token=s3cr3t", "https://example.com/a b", "https://example.com\n",
+    ],
+)  # fmt: skip
+def test_refused_urls_of_charts(url: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        chart_transport_of(url)
+    assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".x", "-x", "a b", "a\n"])
+def test_what_no_chart_is_called(name: str) -> None:
+    with pytest.raises(SourceError, match="no name of a chart"):
+        check_chart_name(name)
+
+
+def test_an_id_is_short_for_people() -> None:
+    assert [short(each) for each in ("a" * 40, f"1.2.7@sha256:{'0' * 64}", "")] == ["a" * 12, "1.2.7", ""]

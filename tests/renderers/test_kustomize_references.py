@@ -196,9 +196,16 @@ def test_a_folder_with_the_name_of_a_remote_is_remote_as_for_kustomize(repositor
         build.inputs(repository.request())
 
 
-def test_a_file_with_an_at_in_its_name_is_a_file(repository) -> None:
-    repository.write({"kustomization.yaml": "resources: [app@2/it.yaml]\n", "app@2/it.yaml": CONFIG_MAP})
+@pytest.mark.parametrize("name", ["app@2/it.yaml", "github.com/org/repository/it.yaml"])
+def test_a_file_with_the_name_of_a_remote_is_a_file_as_for_kustomize(repository, name: str) -> None:
+    repository.write({"kustomization.yaml": f"resources: [{name}]\n", name: CONFIG_MAP})
     assert len(data(rendered(repository.request()))) == 1
+
+
+def test_references_without_end_are_refused(repository) -> None:
+    repository.write({"kustomization.yaml": f"resources: [{'it.yaml, ' * 20_001}]\n", "it.yaml": CONFIG_MAP})
+    with pytest.raises(RenderError, match="more than 20000 references"):
+        build.inputs(repository.request())
 
 
 def test_a_reference_of_a_base_names_the_bases_file(nginx_kustomization) -> None:
@@ -224,6 +231,23 @@ def test_a_kustomization_file_may_be_a_link_to_a_file_beside_it(repository) -> N
     repository.write({"files/k.yaml": "resources: [it.yaml]\n", "it.yaml": CONFIG_MAP})
     (repository.root / "kustomization.yaml").symlink_to("files/k.yaml")
     assert len(data(rendered(repository.request()))) == 1
+
+
+def test_a_kustomization_file_that_is_a_link_out_of_its_folder_is_none_as_for_kustomize(repository) -> None:
+    repository.write({"app/kustomization.yml": "resources: [it.yaml]\n", "app/it.yaml": CONFIG_MAP, "k.yaml": "x: y\n"})
+    (repository.root / "app/kustomization.yaml").symlink_to("../k.yaml")
+    assert len(data(rendered(repository.request("app")))) == 1
+
+
+def test_links_in_a_circle_are_no_error_where_nobody_follows_them(repository) -> None:
+    """What a kustomization makes of plug-ins may refer to all below their user, so all of that is looked at."""
+    repository.write(PLUGIN_FIELDS[0].laid_out("good.yaml", "folder"))
+    repository.write({"plugins/kustomization.yaml": "resources: [plugin.yaml]\nnamePrefix: a-\n"})
+    (repository.root / "circle").symlink_to("circle")
+    assert len(data(rendered(repository.request()))) == 1
+    repository.write({"kustomization.yaml": "resources: [circle]\n"})
+    with pytest.raises(RenderError, match="does not exist"):
+        build.inputs(repository.request())
 
 
 def test_a_link_that_stays_inside_is_followed(nginx_kustomization) -> None:

@@ -88,6 +88,12 @@ def test_a_base_that_is_allowed_is_built_with_all_that_it_refers_to(repository, 
     assert set(fetcher.asked) == {URL}
 
 
+def test_a_manifest_of_a_remote_base_says_so(repository, other) -> None:
+    repository.write({"app/kustomization.yaml": f"resources: ['{URL}']\n"})
+    found = rendered(repository.request("app", fetcher=OneFetcher(other, {URL: "base"}))).manifests
+    assert [manifest.origin.file for manifest in found] == [f"{URL} (base/it.yaml)", f"{URL} (more/kustomization.yaml)"]
+
+
 @pytest.mark.parametrize("field", ["resources", "bases", "components", "transformers", "generators", "validators"])
 def test_every_field_may_name_a_remote_base(repository, other, field: str) -> None:
     kinds = {"components": "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"}

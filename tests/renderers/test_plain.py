@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from renderers import plain
-from renderers.api import Limits, Rendered, RenderError, RenderRequest
+from renderers.api import Inputs, Limits, Rendered, RenderError, RenderRequest
 from renderers.files import read_inside
 from renderers.manifest import ManifestError, Origin
+from renderers.unit import render_unit
 
 OBJECT = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\n"
 
@@ -20,10 +21,17 @@ def root(tmp_path: Path) -> Path:
     return path
 
 
-def render(root: Path, *names: str, output: int = 64 << 20) -> Rendered:
+def request(root: Path, *names: str, output: int = 64 << 20) -> RenderRequest:
     files = tuple(root / "app" / name for name in names)
-    request = RenderRequest(root, root / "app", "app", "default", files, limits=Limits(output=output))
-    return plain.render(request)
+    return RenderRequest(root, root / "app", "app", "default", files, limits=Limits(output=output))
+
+
+def render(root: Path, *names: str, output: int = 64 << 20) -> Rendered:
+    return plain.render(request(root, *names, output=output))
+
+
+def inputs(root: Path, *names: str) -> Inputs:
+    return plain.inputs(request(root, *names))
 
 
 def test_files_become_manifests_in_their_order(root: Path) -> None:
@@ -107,6 +115,83 @@ def test_a_link_put_in_place_after_the_check_is_not_followed(root: Path, monkeyp
     monkeypatch.setattr("renderers.files.real", lambda path: path)
     with pytest.raises(RenderError, match="cannot be read"):
         read_inside(root / "app" / "a.yaml", root, limit=100)
+
+
+def test_the_inputs_are_the_files_and_the_links_on_the_way_to_them(root: Path) -> None:
+    (root / "base").mkdir()
+    (root / "base" / "a.yaml").write_text(OBJECT % "a")
+    (root / "app" / "b.yaml").write_text(OBJECT % "b")
+    (root / "app" / "linked").symlink_to("../base")
+    (root / "app" / "a.yaml").symlink_to("linked/a.yaml")
+    found = inputs(root, "a.yaml", "b.yaml", "linked/a.yaml")
+    assert found.files == {root / "base" / "a.yaml", root / "app" / "b.yaml"}
+    assert found.links == {root / "app" / "a.yaml", root / "app" / "linked"}
+
+
+def test_a_link_that_leads_out_is_no_input(root: Path) -> None:
+    (root.parent / "secret.yaml").write_text(OBJECT % "a")
+    (root / "app" / "link.yaml").symlink_to("../../secret.yaml")
+    with pytest.raises(RenderError, match=r"app/link\.yaml is a link that leads out of the checkout"):
+        inputs(root, "link.yaml")
+
+
+def test_the_unit_is_rendered_through_its_links(root: Path) -> None:
+    (root / "base").mkdir()
+    (root / "base" / "a.yaml").write_text("# c\n" + OBJECT % "a")
+    (root / "app" / "linked").symlink_to("../base")
+    rendered = render_unit(plain, request(root, "linked/a.yaml"))
+    assert [m.origin for m in rendered.manifests] == [Origin("app", "app/linked/a.yaml", 2)]
+
+
+def test_the_line_is_the_one_on_which_the_document_begins(root: Path) -> None:
+    item = "{apiVersion: v1, kind: Secret, metadata: {name: %s}}"
+    (root / "app" / "a.yaml").write_text(
+        "# c\r\n---\r\n# d\r\n\r\n" + (OBJECT % "a").replace("\n", "\r\n")
+        + f"---\napiVersion: v1\nkind: List\nitems:\n- {item % 'b'}\n- {item % 'c'}\n---\n---\n\n"
+        + OBJECT % "d"
+    )  # fmt: skip
+    rendered = render(root, "a.yaml")
+    assert [(m.id.name, m.origin.line) for m in rendered.manifests] == [("a", 5), ("b", 9), ("c", 9), ("d", 17)]
+
+
+@pytest.mark.parametrize(
+    ("field", "what"),
+    [
+        ("labels: {version: 1.10}", "the number 1.1 as metadata.labels['version'], and it has to be text"),
+        ("annotations: {enabled: yes}", "the boolean true as metadata.annotations['enabled'], and it has to be text"),
+        ("labels: [a]", "a list as metadata.labels, and it has to be a map"),
+        ("finalizers: [a, {b: c}]", "a map as metadata.finalizers[1], and it has to be text"),
+        ("ownerReferences: [a]", "text as metadata.ownerReferences[0], and it has to be a map"),
+        ("generation: '1'", "text as metadata.generation, and it has to be a whole number"),
+    ],
+)
+def test_metadata_that_kubectl_refuses_is_an_error(root: Path, field: str, what: str) -> None:
+    (root / "app" / "a.yaml").write_text(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a, {field}}}\n")
+    with pytest.raises(ManifestError) as caught:
+        render(root, "a.yaml")
+    assert caught.value.message == f"ConfigMap/a has {what}"
+    assert caught.value.where == "app/a.yaml:1"
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"\0GITCRYPT\0\1\2", "is encrypted by git-crypt"),
+        (b"$ANSIBLE_VAULT;1.1;AES256\n6162\n", "is encrypted by Ansible Vault"),
+        (b"-----BEGIN PGP MESSAGE-----\n", "is encrypted by PGP as a whole"),
+        (b"-----BEGIN AGE ENCRYPTED FILE-----\n", "is encrypted by age as a whole"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is in Git LFS, and only its pointer is here"),
+        (b"\x1f\x8b\x08\0", "is compressed"),
+    ],
+)
+def test_a_file_that_only_looks_like_yaml_by_its_name_is_an_error_that_says_what_it_is(
+    root: Path, start: bytes, what: str
+) -> None:
+    (root / "app" / "a.yaml").write_bytes(start)
+    with pytest.raises(ManifestError) as caught:
+        render(root, "a.yaml")
+    assert caught.value.message == f"the file {what}"
+    assert caught.value.where == "app/a.yaml:1"
 
 
 def test_a_folder_fits_where_a_manifest_file_lies_in_it(root: Path) -> None:

@@ -52,10 +52,10 @@ def ask(texts: Sequence[bytes]) -> list[Outcome]:
         if data["kind"] == "End":
             outcomes.append([])
             continue
-        if annotations := (data["metadata"] or {}).get("annotations"):
-            del annotations["probe"]
-            if not annotations:
-                del data["metadata"]["annotations"]
+        metadata = data["metadata"] or {}
+        metadata.get("annotations", {}).pop("probe", None)
+        if metadata.get("annotations") == {}:
+            del metadata["annotations"]
         outcomes[-1].append(data)
     assert len(outcomes) == len(texts) + 1, run.stderr[-2000:]
     # A single error has a word before it; what stands before the first newline belongs to the mark before it.

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import trimtab_toml
+import toml_renderer
 
 from renderers.testing import RendererContract
 
 
 class TestToml(RendererContract):
-    renderer = trimtab_toml
+    renderer = toml_renderer
     example = Path(__file__).parents[1] / "example"
     options = {"labels": {"team": "a"}}

@@ -47,6 +47,16 @@ def test_a_commit_is_named_by_its_beginning_or_in_full() -> None:
     assert way_back(app, "d" * 64) == "d" * 64
 
 
+def test_a_version_of_a_chart_is_named_as_it_is_though_another_begins_with_it() -> None:
+    versions = {version: f"{version}@sha256:{digit * 64}" for version, digit in (("1.2.0", "0"), ("1.2.01", "1"))}
+    history = [past("c") | {"commit": commit} for commit in versions.values()]
+    app = _app(said(commit="c", history=history) | {"commit": f"1.2.7@sha256:{'7' * 64}"})
+    assert way_back(app, "1.2.0") == versions["1.2.0"]
+    assert way_back(app, versions["1.2.01"]) == versions["1.2.01"]
+    with pytest.raises(InputError, match=r"2 commits begin with 1\.2"):
+        way_back(app, "1.2")
+
+
 @pytest.mark.parametrize(
     ("status", "wanted", "words"),
     [

@@ -91,8 +91,8 @@ def test_the_data_of_an_app_is_a_promise(trimtab: Trimtab, apps: Apps) -> None:
         "app": f"{apps.namespace}/shop", "state": "Held", "commit": COMMIT["a"], "url": "https://example.com/shop.git",
         "ref": "branch main", "path": "deploy", "targetNamespace": "default", "message": "all is well", "at": NOW,
         "counts": {"created": 2}, "held": ["ConfigMap/old"], "heldCount": 1, "heldDigest": "d1", "objectCount": 2,
-        "conditions": [], "problems": [], "warnings": [], "sources": [], "history": [past("a", created=2)], "rollback": None,
-        "suspended": False, "deleting": False, "dependsOn": [], "inventory": "", "objects": [],
+        "conditions": [], "problems": [], "warnings": [], "sources": [], "history": [past("a", created=2)],
+        "rollback": None, "suspended": False, "deleting": False, "dependsOn": [], "inventory": "", "objects": [],
     }  # fmt: skip
     assert data["conditions"][0] == condition("Ready", "True", "Succeeded", "all is well")
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from pipeline.app.status import Rollback
+from pipeline.control.answers import Answer
 from pipeline.control.depends import Dependencies, cycle_through
 from pipeline.control.memory import Memories
-from pipeline.control.polls import Answer
 from pipeline.control.resource import REJECTED_ANNOTATION, ROLLBACK_ANNOTATION
 from pipeline.control.wanted import wanted_commit
 

@@ -6,8 +6,8 @@ from typing import cast
 import pytest
 
 from pipeline.app import App, ChartSource, GitSource, Metadata, NamedSource, SecretRef, Source, Spec
-from pipeline.control.followed import Answers, followed, opener
-from pipeline.control.polls import Answer, Repository
+from pipeline.control.answers import Answer, Answers, Repository
+from pipeline.control.followed import followed, opener
 from pipeline.control.shared import Shared
 from pipeline.errors import SourceError, SourceUnreachableError
 from pipeline.source.credentials import Credentials

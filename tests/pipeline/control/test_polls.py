@@ -8,7 +8,8 @@ from waiting import until
 
 from pipeline.app import GitSource, Place
 from pipeline.control import polls as module
-from pipeline.control.polls import Polls, Repository
+from pipeline.control.answers import Answer, Repository
+from pipeline.control.polls import Polls
 from pipeline.errors import SourceError, SourceUnreachableError, TrimtabError
 from pipeline.source.credentials import Credentials
 
@@ -130,9 +131,9 @@ def test_the_last_commit_stays_known_while_there_is_no_answer(world: World) -> N
 
 def test_one_missing_answer_is_no_loss_and_a_refusal_is() -> None:
     passing, refused = SourceUnreachableError("late"), SourceError("refused")
-    assert not module.Answer(0.0, "a", passing, 1).lost
-    assert module.Answer(0.0, "a", passing, 2).lost
-    assert module.Answer(0.0, "a", refused, 1).lost
+    assert not Answer(0.0, "a", passing, 1).lost
+    assert Answer(0.0, "a", passing, 2).lost
+    assert Answer(0.0, "a", refused, 1).lost
 
 
 def test_each_missing_ref_is_its_own_error(world: World) -> None:

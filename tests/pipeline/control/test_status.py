@@ -1,16 +1,19 @@
 """The status: what each end of a turn says, and when a write would say nothing new."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from pipeline.app.status import HISTORY_MAX, LIST_MAX, Rollback, Status, status_of
+from pipeline.app.status import HISTORY_MAX, LIST_MAX, Brought, Rollback, Status, status_of
 from pipeline.control import status as said
 from pipeline.errors import InputError, SourceError, SourceUnreachableError
 from pipeline.plan.model import Action, Change
 from pipeline.result import SyncResult
+from pipeline.source.checkout import Checkout
+from renderers.api import Fetched, Rendered, Unit
 from renderers.manifest import ObjectId
 
 C1, C2 = "1" * 40, "2" * 40
@@ -221,3 +224,24 @@ def _merged(target: Any, patch: Any) -> Any:
 def test_no_message_is_endless() -> None:
     status = _synced(Status(), _result(Change(_id("a"), Action.FAILED, "x" * 100_000)))
     assert all(len(condition.message) <= 2000 for condition in status.conditions)
+
+
+def test_what_was_read_beside_the_source_is_told_once(tmp_path: Path) -> None:
+    values = Checkout(tmp_path, tmp_path, C1, "https://example.com/values", "branch main")
+    base = Fetched("https://example.com/base", "tag v1", C2, tmp_path, tmp_path)
+    rendered = Rendered((), units=(Unit("a", "kustomize", fetched=(base,)), Unit("b", "kustomize", fetched=(base,))))
+    assert said.sources_of({"values": values}, rendered) == (
+        Brought("https://example.com/values", "branch main", C1, "values"),
+        Brought("https://example.com/base", "tag v1", C2),
+    )
+    assert said.sources_of({}, None) == ()
+
+
+def test_that_another_source_has_moved_is_alone_not_worth_a_write() -> None:
+    old = _synced(Status(), _result(CREATED))
+    assert not said.worth_writing(old, msgspec.structs.replace(old, sources=(Brought("u", "v", C2),)))
+
+
+def test_a_chart_is_at_a_version() -> None:
+    status = _synced(Status(), _result(CREATED, commit=f"1.2.7@sha256:{'0' * 64}"))
+    assert status.short_commit == "1.2.7"
