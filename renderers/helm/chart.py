@@ -19,6 +19,8 @@ from renderers.manifest import ManifestError, load_text
 #: how many charts the place is told.
 _MAX_FOLDERS = 100
 _MAX_ENTRIES = 100_000
+#: What a link to a folder counts: the path that it begins is long to follow.
+_LINKED = 100
 _MAX_CHARTS = 30
 _MAX_PATHS = 10_000
 
@@ -110,7 +112,7 @@ def _folder_files(folder: Path, root: Path, *, archive: bool) -> dict[str, Calla
             raise RenderError(f"the folders of a chart lie more than {_MAX_FOLDERS} deep", where=shown(folder, root))
         # helm looks at what a link leads to by the link's own name.
         for entry, is_folder in _listed(current, root):
-            left -= 1
+            left -= _LINKED if is_folder and entry.is_symlink() else 1
             if left < 0:
                 raise RenderError(
                     f"the chart has more than {_MAX_ENTRIES} files and folders, or its links make so many",

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from yamldraw import body
 from yamltruth import ask, load, same, whole
 
-from renderers.manifest import ManifestError, dump_all, load_text, parse_documents
+from renderers.manifest import ManifestError, check_metadata, dump_all, load_text, parse_documents
 
 MEMORY = 3 << 30
 #: Seconds of CPU for one text, which is read three times: beyond, it is a finding; and no end at all.
@@ -154,6 +154,8 @@ def differences(seed: int, number: int, count: int, known: list[bytes]) -> list[
         message = ""
         try:
             manifests, warnings = parse_documents(made(seed, n, known), file="f", unit=".")
+            for manifest in manifests:
+                check_metadata(manifest)
             ours = [manifest.data for manifest in manifests]
             message = " ".join(warnings)
         except ManifestError as e:

@@ -121,6 +121,7 @@ def test_a_change_of_the_input_changes_ours_as_it_changes_the_tools(
         return case.by_trimtab(root, cache, index=git.index(root) if git else None)
 
     first = ours(original)
+    assert cache.entries or not first or "refused" in first
     chosen = list(mutations(original, content_only=bool(case.settings.units)))
     if not request.config.getoption("--all-mutations"):
         chosen = random.Random(f"{case} {by}").sample(chosen, min(SAMPLE, len(chosen)))
@@ -131,7 +132,7 @@ def test_a_change_of_the_input_changes_ours_as_it_changes_the_tools(
         shutil.rmtree(root, ignore_errors=True)
         shutil.copytree(original, root, symlinks=True)
         mutation.on(root)
-        theirs, mine = case.by_tools(root, private), ours(root)
+        mine, theirs = ours(root), case.by_tools(root, private)
         if not same(theirs, mine, ordered=case.ordered(root)):
             differences.append(f"after {mutation}:\n{corpus.exact(theirs)}\nand ours:\n{corpus.exact(mine)}")
     assert not differences, "\n".join(differences)
