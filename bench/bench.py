@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
+import reading
 import render
 from apiproxy import ApiProxy
 from controller import controller
@@ -236,12 +237,14 @@ def startup(runs: int = 5) -> None:
 def main() -> int:
     """Run the chosen workloads with the chosen tools."""
     parser = argparse.ArgumentParser(description="Figures of Trimtab beside other tools.")
-    parser.add_argument("--only", choices=("w1", "w2", "controller", "render"), help="one workload")
+    parser.add_argument("--only", choices=("w1", "w2", "controller", "render", "yaml"), help="one workload")
     parser.add_argument("--tools", help="names, with commas between")
     options = parser.parse_args()
+    if options.only in (None, "yaml"):
+        reading.reading()
     if options.only in (None, "render"):
         render.main()
-    if options.only == "render":
+    if options.only in ("yaml", "render"):
         return 0
     config = json.loads(
         subprocess.run(
