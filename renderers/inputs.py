@@ -181,6 +181,8 @@ class _Layout:
             place, target = self.place(path), real(path)
             if target.is_relative_to(self._from):
                 self._folder(str(place.parent))
+                if target.is_dir():
+                    self._folder(str(self.place(target)))  # it may hold no file
                 place.symlink_to(os.path.relpath(self.place(target), place.parent))
 
     def other(self, root: Path, place: Path) -> None:

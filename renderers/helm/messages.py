@@ -18,6 +18,8 @@ _LOG = re.compile(r"(?:[\w./]+\.go:\d+: )?(?:info: |\[?WARNING\]?: |Warning: |wa
 _SLOG = re.compile(r'level=(\w+) msg=("(?:[^"\\]|\\.)*"|\S+)(.*)', re.DOTALL)
 #: helm says of every link that it follows one; those that lead out are refused before.
 _NOISE = ("found symbolic link", "a valid Helm v3 hash was not found")
+#: The same lines before an error, by Helm 3 and Helm 4.
+_NOISE_BEFORE = re.compile(rf'(?:(?:[\w./]+\.go:\d+: |level=\w+ msg=")(?:{"|".join(_NOISE)})[^\n]*\n)+(?:Error: )?')
 
 
 def said(line: str) -> str:
@@ -29,6 +31,11 @@ def said(line: str) -> str:
         match = _LOG.fullmatch(line)
         text = match[1] if match else line
     return "" if text.startswith(_NOISE) else text.strip()
+
+
+def without_noise(message: str) -> str:
+    """An error of helm without the lines that nobody needs to know of."""
+    return _NOISE_BEFORE.sub("", message)
 
 
 def placed(message: str, sources: Mapping[str, str]) -> str:

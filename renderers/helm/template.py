@@ -9,7 +9,7 @@ from renderers.files import read_inside
 from renderers.helm.chart import Chart, load_chart
 from renderers.helm.dependencies import Local, Remote, complete, find_needs, put
 from renderers.helm.files import check_files, check_listed
-from renderers.helm.messages import HINTS, placed, said
+from renderers.helm.messages import HINTS, placed, said, without_noise
 from renderers.helm.notes import NOTES, SHOW_ONLY, added_notes, read_notes
 from renderers.helm.output import read_output
 from renderers.helm.uses import uses
@@ -120,7 +120,7 @@ def _template(request: RenderRequest, chart: Chart, *more: str) -> Output:
 
 def _explained(error: RenderError, chart: Chart, values: Values) -> RenderError:
     """helm's error with paths from the checkout, and for a schema's: where the values come from."""
-    message = placed(values.named(error.message), chart.sources())
+    message = placed(values.named(without_noise(error.message)), chart.sources())
     if "meet the specifications of the schema" in message and values.sources():
         message += f"\nThe values are those of the chart, and of {', '.join(values.sources())}."
     return type(error)(message, where=error.where, hint=error.hint)

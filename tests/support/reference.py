@@ -41,18 +41,46 @@ spec:
       semver: ""                # the highest tag in a range: ~1.4
       commit: ""                # a full commit id
       path: .                   # the folder in the repository
+    # chart:                    # instead of git: a chart of a chart repository, or of a registry
+    #   repo: https://charts.example.com
+    #   name: shop
+    #   oci: oci://registry.example.com/charts/shop      # instead of repo and name
+    #   version: ~1.4           # a version or a range; left out: the newest release
     secretRef:
       name: shop-git            # a Secret beside the App; left out: the controller's deploy key
-  render:                       # left out: the folder's files decide. One of helm, kustomize and yaml:
+  sources:                      # further ones, for value files
+    - name: settings
+      git: {url: "https://git.example.com/team/settings.git"}
+  decryption:
+    secretRef: {name: sops-keys}               # opens files that SOPS encrypted
+  render:                       # left out: the folder's files decide. At most one renderer, as the first step
     - helm:
         releaseName: shop       # default: the App's name
-        valueFiles: [values-prod.yaml]         # relative to the chart
+        valueFiles: [values-prod.yaml, "settings:shop.yaml"]         # relative to the chart, or to a source
+        valuesFrom: [{kind: Secret, name: shop-values, valuesKey: values.yaml, optional: true}]
         values: {replicas: 3}
         set: [image.tag=1.14.2]
         setString: ["build=007"]
+        setFile: ["script=files/run.sh"]
         includeCRDs: true
-    # - kustomize: {enableHelm: false}
+        allowRemote: ["https://charts.example.com/"]                 # dependencies may be fetched from there
+    # - kustomize: {enableHelm: false, allowRemote: ["https://github.com/example/"]}
     # - yaml: {recursive: true}
+    # - jinja: {valueFiles: [values.yaml], values: {replicas: 3}}
+    # - plugin: {name: toml, options: {}}
+    - patches:                  # and then what is done to what was rendered, in order
+        - target: {kind: Deployment, group: apps, version: v1, name: web, namespace: shop}
+          # labelSelector: app=web, annotationSelector: a=b
+          patch: "[{op: replace, path: /spec/replicas, value: 3}]"
+    - images: [{name: nginx, newName: registry.example.com/nginx, newTag: 1.14.2}]                # or digest: sha256:…
+    - labels: [{pairs: {team: shop}, includeSelectors: false, includeTemplates: true}]
+    - annotations: {example.com/owner: shop}
+    # - namespace: shop
+    # - namePrefix: team-a-
+    # - nameSuffix: -blue
+    - substitute:
+        vars: {DOMAIN: shop.example.com}
+        from: [{kind: ConfigMap, name: cluster, optional: true}]
   target:
     namespace: default          # of objects that name none; Helm's release namespace
     createNamespace: false

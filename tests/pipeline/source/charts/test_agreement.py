@@ -8,7 +8,7 @@ import registry
 from chartrepo import ChartServer, run_helm
 
 from pipeline.app import ChartSource
-from pipeline.errors import SourceError
+from pipeline.errors import TrimtabError
 from pipeline.source.charts import Charts
 
 RANGES = (
@@ -31,7 +31,7 @@ def helm_chooses(*arguments: str, program: str) -> str:
 def we_choose(charts: Charts, source: ChartSource) -> str:
     try:
         return charts.resolve(source).version
-    except SourceError:
+    except TrimtabError:
         return ""
 
 

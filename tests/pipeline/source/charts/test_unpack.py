@@ -91,7 +91,9 @@ def test_two_top_folders_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<html>", gzip.compress(b"no archive" * 200), packed_version("1.0.0")[:200], packed({})]
+    "content",
+    [b"", b"<html>", gzip.compress(b"no archive" * 200), packed_version("1.0.0")[:200], packed({})],
+    ids=["nothing", "a page", "gzip of something else", "a part", "empty"],
 )
 def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(SourceError, match=r"app 1\.0\.0 is no chart that can be used"):
