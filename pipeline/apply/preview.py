@@ -25,12 +25,16 @@ _VERDICTS = {Verdict.PRUNE: Action.PRUNED, Verdict.RELEASE: Action.RELEASED, Ver
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One object that would change. `text` is a unified diff, empty for what leaves; `message` says why."""
+    """One object that would change. `text` is a unified diff, empty for what leaves; `message` says why.
+
+    `origin` is the file that it came from, empty for what leaves.
+    """
 
     id: ObjectId
     action: Action
     message: str
     text: str = ""
+    origin: str = ""
 
 
 def preview(connection: Connection, plan: Plan, manager: str) -> Iterator[Difference]:
@@ -61,20 +65,20 @@ def _difference(connection: Connection, item: Send, manager: str) -> Difference 
                 raise
             after = dict(wanted.data)
     except ApiError as error:
-        return Difference(wanted.id, Action.FAILED, f"{wanted.origin}: {error.message}")
+        return Difference(wanted.id, Action.FAILED, f"{wanted.origin}: {error.message}", origin=wanted.origin)
     if before is not None:
         deployer = known_deployer(before["metadata"], manager)
         if deployer is not None and not item.uid:
-            return Difference(wanted.id, Action.REFUSED, f"it belongs to {deployer.detail}")
+            return Difference(wanted.id, Action.REFUSED, f"it belongs to {deployer.detail}", origin=wanted.origin)
     old, new = _shown(before, after)
     if old == new:
         return None
     name = str(wanted.id)
     lines = difflib.unified_diff(
-        old.splitlines(keepends=True), new.splitlines(keepends=True), f"live/{name}", f"git/{name}"
+        old.splitlines(keepends=True), new.splitlines(keepends=True), f"live/{name}", f"git/{name}", "", wanted.origin
     )
     action = Action.CREATED if before is None else Action.CONFIGURED
-    return Difference(wanted.id, action, item.reason, "".join(lines))
+    return Difference(wanted.id, action, item.reason, "".join(lines), wanted.origin)
 
 
 def _shown(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> tuple[str, str]:

@@ -62,7 +62,13 @@ def _show(differences: list[Difference], output: Format) -> None:
     if output is not Format.TABLE:
         emit(
             [
-                {"id": str(item.id), "action": str(item.action), "message": item.message, "diff": item.text}
+                {
+                    "id": str(item.id),
+                    "action": str(item.action),
+                    "message": item.message,
+                    "origin": item.origin,
+                    "diff": item.text,
+                }
                 for item in differences
             ],
             output,

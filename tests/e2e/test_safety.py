@@ -196,6 +196,19 @@ def test_an_inventory_of_another_cluster_prunes_nothing(app: Any, make_map: Make
     assert app.names() == {"a", "b"}
 
 
+def test_a_diff_says_where_each_object_comes_from(app: Any, make_map: Make) -> None:
+    two = f"{json.dumps(make_map('a'))}\n---\n{json.dumps(make_map('b'))}\n"
+    (app.folder.path / "two.yaml").write_text(two)
+    asked = ("diff", str(app.folder.path), "--name", "shop", "--namespace", app.namespace,
+             "--inventory-namespace", app.namespace)  # fmt: skip
+    assert [line for line in app.trimtab(*asked).out.splitlines() if line.startswith("+++ ")] == [
+        f"+++ git/ConfigMap/{app.namespace}/a\ttwo.yaml:1",
+        f"+++ git/ConfigMap/{app.namespace}/b\ttwo.yaml:3",
+    ]
+    told = json.loads(app.trimtab(*asked, "-o", "json").out)
+    assert [each["origin"] for each in told] == ["two.yaml:1", "two.yaml:3"]
+
+
 def test_no_secret_value_is_said_anywhere(app: Any, make_map: Make) -> None:
     def secret(value: str) -> dict[str, Any]:
         return {
