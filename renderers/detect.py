@@ -103,8 +103,8 @@ class _Group:
         (self.files if self.renderer == "jinja" else self.templates).update(templates)
 
     def unit(self) -> Unit | None:
-        """The unit; None without files."""
-        if not self.files:
+        """The unit; None without files. One of nothing but templates is there to be told of."""
+        if not self.files and not self.templates:
             return None
         return Unit(self.folder, self.renderer, tuple(sorted(self.files)), tuple(sorted(self.templates)))
 

@@ -64,6 +64,8 @@ def _findings(connect: Callable[[], Session], namespace: str) -> Iterator[Findin
     yield _try("git", git_version)
     yield _try("helm", lambda: tool_version("helm"))
     yield _try("kustomize", lambda: tool_version("kustomize"))
+    # Only who has encrypted files needs it.
+    yield _try("sops", lambda: tool_version("sops"), needed=False)
     yield from _walls()
     try:
         session = connect()

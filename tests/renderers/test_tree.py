@@ -274,3 +274,12 @@ def test_outside_git_the_boundary_reaches_as_far_as_the_bases(everything) -> Non
 def test_a_relative_path_has_an_absolute_boundary(everything, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(everything.root)
     assert boundary_of(Path("base")) == everything.root / "base"
+
+
+def test_templates_that_nobody_chose_are_told_of(repository) -> None:
+    repository.write({"deep/a.yaml.j2": "{{ nothing }}"})
+    result = rendered(repository)
+    assert result.manifests == ()
+    [warning] = result.warnings
+    assert "deep/a.yaml.j2" in warning
+    assert "jinja" in warning
