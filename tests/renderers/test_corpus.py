@@ -23,6 +23,7 @@ SAMPLE = 1
 STRICTER = {
     r"has no (apiVersion|metadata)|has metadata.generateName": "kubectl prints it, and nobody could apply it",
     r"which Kubernetes does not allow|it has to be text": "the same: no API server takes such a name or kind",
+    r"a schema may refer to no other file|the archive cannot be read": "a chart with links may open it by another name",
 }
 
 

@@ -219,6 +219,7 @@ def plain(value: Any) -> Any:
 
 def exact(outcome: Outcome, *, ordered: bool = True) -> str:
     """A text that differs where a value or a type does: in Python, 1 is 1.0 and True."""
+    outcome = {key: outcome[key] for key in ("refused", "manifests", "hooks", "tests") if key in outcome}
     if not ordered:
         outcome = {key: sorted(map(str, objects)) for key, objects in outcome.items()}
     return json.dumps(outcome, indent=1, ensure_ascii=False) + "\n"
@@ -244,7 +245,7 @@ def _read(source: list[str], place: Path, text: bytes = b"", *, by_helm: bool = 
 def _part(data: Mapping[str, Any]) -> str:
     """helm, `pkg/release/hook.go`: the annotation makes a hook, and these words a test."""
     annotations = (data.get("metadata") or {}).get("annotations") or {}
-    events = {word.strip() for word in annotations.get("helm.sh/hook", "").split(",")} - {""}
+    events = {word.strip().lower() for word in annotations.get("helm.sh/hook", "").split(",")} - {""}
     return "manifests" if not events else "tests" if events <= {"test", "test-success"} else "hooks"
 
 
