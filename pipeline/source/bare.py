@@ -1,17 +1,16 @@
 """One bare mirror of one repository in the cache folder: kept sound, locked among processes, read by commit."""
 
-import fcntl
 import os
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import SourceError, SourceUnreachableError
+from pipeline.errors import SourceError
 from pipeline.source.command import GitFailed, run_git
 from pipeline.source.failure import last_line
+from pipeline.source.locks import held
 
 #: What one checkout may hold.
 MAX_FILES = 200_000
@@ -45,20 +44,14 @@ class Mirror:
 
         Raises SourceUnreachableError after `timeout` seconds.
         """
-        lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            deadline = time.monotonic() + timeout
-            while not _try_lock(lock):
-                if time.monotonic() > deadline:
-                    raise SourceUnreachableError(
-                        f"the mirror {self.path} has been in use for {timeout:g} seconds",
-                        hint="look for another trimtab or git that hangs, or choose another --cache-dir",
-                    )
-                time.sleep(0.01)
+        with held(
+            self.path.with_suffix(".lock"),
+            timeout=timeout,
+            busy=f"the mirror {self.path} has been in use",
+            hint="look for another trimtab or git that hangs, or choose another --cache-dir",
+        ) as lock:
             os.utime(lock)  # when it was used last
             yield lock
-        finally:
-            os.close(lock)
 
     def prepare(self, commit: str) -> None:
         """Make the repository if there is none, in the hash that the commit has, and clear up after a killed git."""
@@ -147,14 +140,6 @@ class Mirror:
         """Take the place of another mirror."""
         shutil.rmtree(other.path, ignore_errors=True)
         self.path.rename(other.path)
-
-
-def _try_lock(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _too_big(commit: str, shown: str) -> SourceError:

@@ -4,19 +4,16 @@ import hashlib
 import http.server
 import io
 import os
-import ssl
 import subprocess
 import tarfile
 import tempfile
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from pathlib import Path
 from typing import Any
 
-from githttp import Authority, basic
+from githttp import Authority, LocalServer, basic
 
 #: What the repository `charts` has: each of these versions of `app`, and one of `other`.
 VERSIONS = (
@@ -110,28 +107,22 @@ class Canned:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class ChartServer(http.server.ThreadingHTTPServer):
+class ChartServer(LocalServer):
     """Serves the files below `folder`, each with an ETag, by TLS where there is an `authority`.
 
     An `accepted` that is not None holds the Authorization headers that are let in. `canned` has other answers by
-    path. `seen` are the requests. With `client_ca` (PEM) only clients with a certificate of it are spoken to.
+    path. `seen` are the requests. `client_ca` and `expired` are as for LocalServer.
     """
-
-    daemon_threads = True
 
     def __init__(
         self, folder: Path, authority: Authority | None = None, *, client_ca: str = "", expired: bool = False
     ) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler, authority, client_ca=client_ca, expired=expired)
         self.folder = folder
         self.scheme = "https" if authority else "http"
         self.accepted: set[str] | None = None
         self.canned: dict[str, Canned] = {}
         self.seen: list[Request] = []
-        if authority:
-            self.socket = server_context(authority, client_ca=client_ca, expired=expired).wrap_socket(
-                self.socket, server_side=True, do_handshake_on_connect=False
-            )
 
     @property
     def url(self) -> str:
@@ -145,32 +136,6 @@ class ChartServer(http.server.ThreadingHTTPServer):
     def paths(self) -> list[str]:
         """What was asked for, in order."""
         return [request.path for request in self.seen]
-
-    @contextmanager
-    def running(self) -> Iterator["ChartServer"]:
-        """Serve while the context lasts."""
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        try:
-            yield self
-        finally:
-            self.shutdown()
-            self.server_close()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away, or trusts us not, is no failure of the server."""
-
-
-def server_context(authority: Authority, *, client_ca: str = "", expired: bool = False) -> ssl.SSLContext:
-    """The TLS of a server on 127.0.0.1."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.NamedTemporaryFile("w") as file:
-        file.write("".join(authority.issue("server", expired=expired)))
-        file.flush()
-        context.load_cert_chain(file.name)
-    if client_ca:
-        context.load_verify_locations(cadata=client_ca)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""A real `git http-backend` behind TLS on 127.0.0.1, with basic and bearer authentication and a CA of its own."""
+"""A real `git http-backend` behind TLS on 127.0.0.1, and what https servers of the tests share: a CA, TLS, an end."""
 
 import http.server
 import ipaddress
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -44,43 +44,30 @@ class Authority:
         return _pem(builder.sign(self._key, hashes.SHA256())), text
 
 
-class GitHttp(http.server.ThreadingHTTPServer):
-    """Serves the bare repositories below `repositories` to who sends one of the headers in `accepted`.
+class LocalServer(http.server.ThreadingHTTPServer):
+    """A server on 127.0.0.1, by TLS where there is an `authority`, with a certificate that may have `expired`.
 
-    An empty `accepted` lets nobody in, None everybody; `status` and `message` are the answer to who is not let in.
-    With `moved_to` every request is sent on to that server. `seen` has the Authorization header of each request, and
-    `on_request` is called at each. With `client_ca` (PEM) only clients with a certificate of it are spoken to.
+    With `client_ca` (PEM) only clients with a certificate of it are spoken to.
     """
 
     daemon_threads = True
 
     def __init__(
-        self, repositories: Path, authority: Authority, *, client_ca: str = "", expired_certificate: bool = False
+        self,
+        handler: type[http.server.BaseHTTPRequestHandler],
+        authority: Authority | None,
+        *,
+        client_ca: str = "",
+        expired: bool = False,
     ) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.repositories = repositories
-        self.accepted: set[str] | None = {basic(USER, TOKEN)}
-        self.status = 401
-        self.message = b""
-        self.moved_to: GitHttp | None = None
-        self.on_request: Callable[[], object] = lambda: None
-        self.seen: list[str | None] = []
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with tempfile.NamedTemporaryFile("w") as file:
-            file.write("".join(authority.issue("server", expired=expired_certificate)))
-            file.flush()
-            context.load_cert_chain(file.name)
-        if client_ca:
-            context.load_verify_locations(cadata=client_ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
-
-    def url(self, repository: str = "origin.git") -> str:
-        """The https URL of a repository, named relative to the folder that is served."""
-        return f"https://127.0.0.1:{self.server_address[1]}/{repository}"
+        super().__init__(("127.0.0.1", 0), handler)
+        if authority:
+            self.socket = server_context(authority, client_ca=client_ca, expired=expired).wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
 
     @contextmanager
-    def running(self) -> Iterator["GitHttp"]:
+    def running(self) -> Iterator[Self]:
         """Serve while the context lasts."""
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         try:
@@ -91,6 +78,44 @@ class GitHttp(http.server.ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away, or trusts us not, is no failure of the server."""
+
+
+class GitHttp(LocalServer):
+    """Serves the bare repositories below `repositories` to who sends one of the headers in `accepted`.
+
+    An empty `accepted` lets nobody in, None everybody; `status` and `message` are the answer to who is not let in.
+    With `moved_to` every request is sent on to that server. `seen` has the Authorization header of each request, and
+    `on_request` is called at each. `client_ca` is as for LocalServer.
+    """
+
+    def __init__(
+        self, repositories: Path, authority: Authority, *, client_ca: str = "", expired_certificate: bool = False
+    ) -> None:
+        super().__init__(_Handler, authority, client_ca=client_ca, expired=expired_certificate)
+        self.repositories = repositories
+        self.accepted: set[str] | None = {basic(USER, TOKEN)}
+        self.status = 401
+        self.message = b""
+        self.moved_to: GitHttp | None = None
+        self.on_request: Callable[[], object] = lambda: None
+        self.seen: list[str | None] = []
+
+    def url(self, repository: str = "origin.git") -> str:
+        """The https URL of a repository, named relative to the folder that is served."""
+        return f"https://127.0.0.1:{self.server_address[1]}/{repository}"
+
+
+def server_context(authority: Authority, *, client_ca: str = "", expired: bool = False) -> ssl.SSLContext:
+    """The TLS of a server on 127.0.0.1."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write("".join(authority.issue("server", expired=expired)))
+        file.flush()
+        context.load_cert_chain(file.name)
+    if client_ca:
+        context.load_verify_locations(cadata=client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
 
 
 def basic(user: str, password: str) -> str:

@@ -6,13 +6,14 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from pipeline.errors import SourceUnreachableError, TrimtabError
+from pipeline.errors import TrimtabError
 from pipeline.source.charts.pin import Pin
 from pipeline.source.charts.unpack import unpack
+from pipeline.source.locks import held
 
 #: After so many seconds a chart is removed that is not used any more.
 _UNUSED = 24 * 3600.0
@@ -45,20 +46,16 @@ class Store:
     def making(self, shelf: str, pin: Pin, *, timeout: float) -> Iterator[None]:
         """Hold this chart against all others who bring it. Raises SourceUnreachableError after `timeout` seconds."""
         path = self._place(shelf, pin).with_suffix(".lock")
-        with self._writing():
-            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            deadline = time.monotonic() + timeout
-            while not _try_lock(lock):
-                if time.monotonic() > deadline:
-                    raise SourceUnreachableError(
-                        f"the chart {pin.name} {pin.version} has been in the making for {timeout:g} seconds",
-                        hint=f"look for another trimtab that hangs and holds {path}",
-                    )
-                time.sleep(0.01)
+        lock = held(
+            path,
+            timeout=timeout,
+            busy=f"the chart {pin.name} {pin.version} has been in the making",
+            hint=f"look for another trimtab that hangs and holds {path}",
+        )
+        with ExitStack() as stack:
+            with self._writing():
+                stack.enter_context(lock)
             yield
-        finally:
-            os.close(lock)
 
     @contextmanager
     def new_file(self) -> Iterator[IO[bytes]]:
@@ -124,11 +121,3 @@ class Store:
                 where=str(e.filename or self._folder),
                 hint="see to space and rights there, or choose another folder with --cache-dir",
             ) from e
-
-
-def _try_lock(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

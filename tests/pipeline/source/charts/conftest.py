@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import harness
 import pytest
 import registry
 from chartrepo import VERSIONS, ChartServer, packed_version, write_repository
@@ -19,14 +18,9 @@ USER, PASSWORD = "user", "pass:w0rd"
 
 
 @pytest.fixture(autouse=True)
-def own_environment(tools: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test: nothing of the person's own configuration, and helm on PATH."""
-    environment = harness.own_environment(tmp_path_factory.mktemp("home"))
-    environment["PATH"] = f"{tools}:{environment['PATH']}"
-    for name in set(os.environ) - set(environment):
-        monkeypatch.delenv(name)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+def helm_on_path(own_environment: Path, tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all that reads sources, only these tests ask helm."""
+    monkeypatch.setenv("PATH", str(tools), prepend=os.pathsep)
 
 
 @pytest.fixture(scope="session")
