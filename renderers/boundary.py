@@ -25,6 +25,22 @@ def real(path: Path) -> Path:
     return Path(os.path.realpath(os.path.normpath(path)))
 
 
+def follow(path: Path, root: Path) -> tuple[Path, tuple[Path, ...]]:
+    """Where a path below the root leads, and the links on the way, each with all links above it followed.
+
+    `root` is resolved. It ends at the first link that leads out of the root: then where that leads is the answer.
+    """
+    current, links = root, []
+    for part in path.relative_to(root).parts:
+        current /= part
+        if os.path.islink(current):  # noqa: PTH114 - raises nothing, whatever the text
+            links.append(current)
+            current = real(current)
+            if not current.is_relative_to(root):
+                break
+    return current, tuple(links)
+
+
 def files_inside(folder: Path, root: Path) -> Iterator[Path]:
     """Every file below the folder, links followed, each folder once. `root` is resolved.
 

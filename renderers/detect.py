@@ -10,7 +10,7 @@ from renderers.api import RenderError
 from renderers.boundary import KEEP_INSIDE, real, shown
 from renderers.ignore import FILE_NAME as IGNORE_FILE
 from renderers.ignore import IgnoreRules
-from renderers.jinja.template import TEMPLATES
+from renderers.jinja.names import TEMPLATES
 from renderers.kustomize.references import FILE_NAMES
 from renderers.plain import SUFFIXES
 from renderers.referring import References, all_references, not_referenced

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from renderers.api import Inputs, Rendered, RenderError, RenderRequest, uses_nothing
-from renderers.boundary import KEEP_INSIDE, real, shown
+from renderers.boundary import KEEP_INSIDE, follow, shown
 from renderers.files import read_inside
 from renderers.manifest import Manifest, ManifestError, check_metadata, parse_documents
 from renderers.manifest.guard import MAX_SIZE
@@ -39,18 +39,13 @@ def inputs(request: RenderRequest) -> Inputs:
     """
     files, links = set[Path](), set[Path]()
     for path in request.files:
-        place = request.root
-        for part in path.relative_to(request.root).parts:
-            place /= part
-            if place.is_symlink():
-                links.add(place)
-                place = real(place)
-                if not place.is_relative_to(request.root):
-                    raise RenderError(
-                        f"{shown(path, request.root)} is a link that leads out of the checkout, to {place}",
-                        hint=KEEP_INSIDE,
-                    )
+        place, on_the_way = follow(path, request.root)
+        if not place.is_relative_to(request.root):
+            raise RenderError(
+                f"{shown(path, request.root)} is a link that leads out of the checkout, to {place}", hint=KEEP_INSIDE
+            )
         files.add(place)
+        links.update(on_the_way)
     return Inputs(frozenset(files), frozenset(links))
 
 

@@ -154,9 +154,8 @@ class SubstituteStep(_Part, frozen=True):
     ] = msgspec.field(default=(), name="from")
 
 
-#: The renderers, and what is done to what they gave, by the names of their fields here.
+#: The renderers, by the names of their fields in a step.
 _RENDERERS = ("helm", "kustomize", "yaml", "jinja", "plugin")
-_POST = ("patches", "images", "namespace", "labels", "annotations", "name_prefix", "name_suffix", "substitute")
 
 
 class RenderStep(_Part, frozen=True):
@@ -180,11 +179,9 @@ class RenderStep(_Part, frozen=True):
 
     def __post_init__(self) -> None:
         """Raise ValueError (msgspec makes it a ValidationError) for none or several in one step."""
-        if sum(bool(getattr(self, name)) or self._names(name) for name in _RENDERERS + _POST) != 1:
+        # A renderer without options is given all the same; an empty text, list or map is not.
+        if sum(bool(getattr(self, name)) for name in self.__struct_fields__) != 1:
             raise ValueError(f"a render step names exactly one of {', '.join(STEP_FIELDS)}")
-
-    def _names(self, name: str) -> bool:
-        return name in (*_RENDERERS, "substitute") and getattr(self, name) is not None
 
     @property
     def renderer(self) -> str:

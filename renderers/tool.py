@@ -19,8 +19,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
-import sh
-
 from renderers.api import Limits, RenderError
 from renderers.landlock import landlock_abi
 from renderers.sandbox import NAMESPACES, Walls, close_thread, environment_of, limited, private_folder
@@ -167,6 +165,9 @@ def walls_here() -> Walls:
 
 
 def _namespaces() -> tuple[str, ...]:
+    # Imported late: it takes as long as a small render, and a command that runs no tool owes nothing for it.
+    import sh  # noqa: PLC0415
+
     unshare = shutil.which("unshare")
     if unshare is not None:
         for form in NAMESPACES:

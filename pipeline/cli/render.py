@@ -17,8 +17,6 @@ from pipeline.errors import InputError
 from renderers.api import Rendered
 from renderers.explain import Explained, explain
 from renderers.manifest.dump import dump_all
-from renderers.validate.check import validate
-from renderers.validate.schemas import load_schemas
 
 
 def register(program: typer.Typer) -> None:
@@ -77,6 +75,10 @@ def render(
 
 def _valid(done: Rendered, schemas: Path | None, version: str) -> bool:
     """Say what is wrong, and tell whether nothing is."""
+    # Imported late: no other command owes what these load.
+    from renderers.validate.check import validate  # noqa: PLC0415
+    from renderers.validate.schemas import load_schemas  # noqa: PLC0415
+
     checked = validate((*done.manifests, *done.hooks, *done.tests), load_schemas(schemas, version), version)
     warnings(f"{item.origin}: {item.id} is not validated: no schema is known of it" for item in checked.unknown)
     for problem in checked.problems:

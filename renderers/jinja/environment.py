@@ -1,9 +1,8 @@
-"""What templates can do: the sandboxed environment, its filters, and how the names of included templates are read."""
+"""What templates can do: the sandboxed environment and its filters."""
 
 import base64
 import hashlib
 import json
-import posixpath
 import re
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -12,18 +11,10 @@ from jinja2 import BaseLoader, StrictUndefined, Undefined
 from jinja2.exceptions import FilterArgumentError, UndefinedError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from renderers.jinja.names import referred
 from renderers.manifest import dump, load_text
 
 EXTENSIONS = ("jinja2.ext.do", "jinja2.ext.loopcontrols")
-
-
-def referred(text: str, parent: str) -> str:
-    """The path, relative to the checkout, of a template that `parent` names; one that leads out begins with `..`.
-
-    A name is relative to the template that names it; with a slash before it, to the checkout.
-    """
-    place = text.lstrip("/") if text.startswith("/") else posixpath.join(posixpath.dirname(parent), text)
-    return posixpath.normpath(place)
 
 
 class TemplateEnvironment(ImmutableSandboxedEnvironment):

@@ -1,22 +1,20 @@
 """The renderer: Jinja templates (`*.yaml.j2`) and the plain files beside them, in the order of their names."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, TemplateSyntaxError, meta
-
 from renderers import plain
 from renderers.api import Inputs, JinjaOptions, Rendered, RenderError, RenderRequest, uses_nothing
-from renderers.boundary import KEEP_INSIDE, real, shown
+from renderers.boundary import KEEP_INSIDE, follow, shown
 from renderers.files import read_inside
-from renderers.jinja.environment import EXTENSIONS, referred
+from renderers.jinja.names import TEMPLATES, referred
 from renderers.manifest import Manifest, load_text
 from renderers.manifest.guard import MAX_SIZE
-from renderers.plain import SUFFIXES
 from renderers.printed import parse_printed
 from renderers.sandbox import private_folder
 from renderers.tool import run
@@ -24,8 +22,6 @@ from renderers.tool import run
 name = "jinja"
 uses = uses_nothing
 
-#: How the names of templates end.
-TEMPLATES = tuple(f"{suffix}.j2" for suffix in SUFFIXES)
 _HINT = "correct the template, or give the value with values or valueFiles of the jinja step"
 #: Where Python's own modules and those of its packages lie.
 _PYTHON = (f"{sys.base_prefix}/lib", f"{sys.prefix}/lib")
@@ -43,27 +39,31 @@ def inputs(request: RenderRequest) -> Inputs:
 
     Raises RenderError for a template that is too large or no Jinja, or that includes what lies outside the checkout.
     """
-    todo = _templates(request)
-    seen: set[Path] = set(todo)
+    # Imported late: a command that renders no template owes nothing for Jinja.
+    from renderers.jinja.includes import included  # noqa: PLC0415
+
+    root, todo = request.root, _templates(request)
+    seen, links = set(todo), set[Path]()
     whole = False
     while todo:
         template = todo.pop()
-        for text in _included(template, request.root):
+        name_of_it = shown(template, root)
+        for text in included(read_inside(template, root, limit=_MAX_TEMPLATE), name_of_it):
             if text is None:
                 whole = True
                 continue
-            target = real(request.root / referred(text, shown(template, request.root)))
-            if not target.is_relative_to(request.root):
+            place = Path(os.path.normpath(root / referred(text, name_of_it)))
+            target, on_the_way = follow(place, root) if place.is_relative_to(root) else (place, ())
+            if not target.is_relative_to(root):
                 raise RenderError(
-                    f"it includes {text}, which leads out of the checkout",
-                    where=shown(template, request.root),
-                    hint=KEEP_INSIDE,
+                    f"it includes {text}, which leads out of the checkout", where=name_of_it, hint=KEEP_INSIDE
                 )
+            links.update(on_the_way)
             # What is not there is for the template to say: an include may be marked `ignore missing`.
             if target.is_file() and target not in seen:
                 seen.add(target)
                 todo.append(target)
-    return Inputs(frozenset(request.files) | seen, whole=whole)
+    return Inputs(frozenset(request.files) | seen, frozenset(links), whole=whole)
 
 
 def render(request: RenderRequest) -> Rendered:
@@ -93,21 +93,6 @@ def render(request: RenderRequest) -> Rendered:
 def _templates(request: RenderRequest) -> list[Path]:
     """The templates that are manifests; one whose name begins with `_` is only there to be included."""
     return [file for file in request.files if file.name.endswith(TEMPLATES) and not file.name.startswith("_")]
-
-
-def _included(template: Path, root: Path) -> list[str | None]:
-    """What a template includes, imports or extends; None where only running it tells."""
-    text = read_inside(template, root, limit=_MAX_TEMPLATE).decode("utf-8", errors="replace")
-    # This environment runs nothing.
-    environment = Environment(extensions=EXTENSIONS)  # noqa: S701 - parses only
-    try:
-        return list(meta.find_referenced_templates(environment.parse(text)))
-    except TemplateSyntaxError as e:
-        raise RenderError(
-            f"this is no Jinja template: {e.message}", where=f"{shown(template, root)}:{e.lineno}", hint=_HINT
-        ) from e
-    except RecursionError as e:
-        raise RenderError("the template is nested too deeply", where=shown(template, root), hint="simplify it") from e
 
 
 def _rendered(templates: Sequence[Path], request: RenderRequest, unit: str) -> Mapping[str, str]:

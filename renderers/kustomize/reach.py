@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from renderers.api import Fetched, Inputs, RenderError
-from renderers.boundary import KEEP_INSIDE, files_inside, real, shown
+from renderers.boundary import KEEP_INSIDE, files_inside, follow, shown
 from renderers.files import read_inside
 from renderers.inputs import MAX_FILE, fetched_folder, folder_inputs
 from renderers.kustomize.remote import brief
@@ -108,17 +108,14 @@ class Reach:
         """The path with all its links followed, which count as reached; None where it leads out of the source."""
         if not path.is_relative_to(source.root):
             return None
-        current = source.root
-        for part in path.relative_to(source.root).parts:
-            current /= part
-            if os.path.islink(current):  # noqa: PTH114 - raises nothing, whatever the text
-                target = real(current)
-                if not target.is_relative_to(source.root) or (source.url and current.readlink().is_absolute()):
-                    return None
-                if not source.url:
-                    self._links.add(current)
-                current = target
-        return current
+        target, links = follow(path, source.root)
+        # What was fetched lies elsewhere when it is read.
+        moved = source.url and any(link.readlink().is_absolute() for link in links)
+        if moved or not target.is_relative_to(source.root):
+            return None
+        if not source.url:
+            self._links.update(links)
+        return target
 
     def documents(self, file: Path, source: Source) -> list[Any]:
         """The documents of a YAML file, not to be changed; it counts as reached. Raises RenderError, ManifestError."""

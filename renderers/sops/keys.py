@@ -6,8 +6,6 @@ import hashlib
 import re
 from collections.abc import Iterator
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
 from renderers.api import Decryption, RenderError
 
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
@@ -30,6 +28,9 @@ def public_names(keys: Decryption) -> list[str]:
 
 def age_recipient(identity: str) -> str:
     """The recipient (`age1…`) of an identity (`AGE-SECRET-KEY-1…`); of another kind of identity only that it is one."""
+    # Imported late: only an error names keys.
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey  # noqa: PLC0415
+
     try:
         secret = _bech32_bytes(identity.strip())
         public = X25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()

@@ -113,6 +113,15 @@ def test_includes_and_macros_from_anywhere_in_the_checkout(repository) -> None:
     assert rendered.units[0].inputs == ("app/_part.yaml.j2", "app/web.yaml.j2", "lib/macros.j2", "lib/more/x.j2")
 
 
+def test_an_include_through_a_link_in_the_checkout(repository) -> None:
+    repository.write({"lib/red.j2": "value: 1", "app/x.yaml.j2": MAP.format(name="x", value="1").replace(
+        "{value: 1}", "{ {% include 'shared/red.j2' %} }")})  # fmt: skip
+    (repository.root / "app" / "shared").symlink_to("../lib")
+    rendered = render(repository, "app")
+    assert rendered.manifests[0].data["data"] == {"value": 1}
+    assert rendered.units[0].inputs == ("app/x.yaml.j2", "lib/red.j2")
+
+
 def test_an_include_that_only_running_tells_is_found_too(repository) -> None:
     repository.write({"lib/red.j2": "value: 1", "app/x.yaml.j2": "{% set n = '/lib/' ~ color ~ '.j2' %}\n" + MAP.format(
         name="x", value="1").replace("{value: 1}", "{ {% include n %} }")})  # fmt: skip
