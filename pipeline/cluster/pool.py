@@ -79,10 +79,7 @@ class Pool:
         wire = self._take(access, request.timeout)
         while True:
             try:
-                if request.fence is not None:
-                    request.fence()
-                self._count(request)
-                response = wire.exchange(request, credentials)
+                response = self._counted(wire, request, credentials)
             except BaseException as error:
                 wire.close()
                 stale = isinstance(error, OSError) and not isinstance(error, TimeoutError)
@@ -93,6 +90,13 @@ class Pool:
             else:
                 self._give_back(wire)
                 return response
+
+    def _counted(self, wire: Wire, request: Request, credentials: str) -> Response:
+        try:
+            return wire.exchange(request, credentials)
+        finally:
+            if wire.sent:
+                self._count(request)
 
     def _open(self, access: "Access", request: Request) -> Response | Stream:
         credentials = access.credentials()

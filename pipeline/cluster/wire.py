@@ -58,7 +58,8 @@ class Wire:
     """Not for two threads at a time; only `abort` may come from another one.
 
     `kept`: it has answered before, so that the server may have closed it since. `answered`: the present
-    answer has begun. `reusable`: the last answer was read to its end. `used` is the monotonic time of it.
+    answer has begun. `sent`: the present request has begun to leave. `reusable`: the last answer was read to its end.
+    `used` is the monotonic time of it.
     """
 
     def __init__(self, access: "Access", timeout: float) -> None:
@@ -70,11 +71,14 @@ class Wire:
         self._sock = _connect(access, min(timeout, _CONNECT_TIMEOUT))
         self._reader = self._sock.makefile("rb")
         self._keeps = self.reusable = True
-        self.kept = self.answered = False
+        self.kept = self.answered = self.sent = False
         self.used = time.monotonic()
 
     def exchange(self, request: Request, credentials: str) -> Response:
-        """Send a request and read the whole answer. `credentials` are header lines. Raises OSError."""
+        """Send a request and read the whole answer. `credentials` are header lines.
+
+        Raises OSError, and what the request's fence raises: then nothing was sent.
+        """
         status, headers = self._send(request, credentials)
         body = b"".join(self._chunks(status, headers))
         self.kept, self.used = True, time.monotonic()
@@ -98,7 +102,7 @@ class Wire:
         self._sock.close()
 
     def _send(self, request: Request, credentials: str) -> tuple[int, Mapping[str, str]]:
-        self.answered = self.reusable = False
+        self.answered = self.reusable = self.sent = False
         self._sock.settimeout(request.timeout)
         body = request.body or b""
         admitted = request.admitted if body else None
@@ -108,16 +112,21 @@ class Wire:
             f"{request.method} {self._prefix}{request.target} HTTP/1.1\r\n"
             f"{self._host}{credentials}{request.headers}{length}{expect}\r\n"
         ).encode()
+        first = head if admitted is not None else head + body
+        # Right before the sending: a process may be stopped at any instruction, and go on long afterwards.
+        if request.fence is not None:
+            request.fence()
+        self.sent = True
         if admitted is not None:
-            self._sock.sendall(head)
+            self._sock.sendall(first)
             refusal = self._refusal()
             if refusal is not None:
                 return refusal
             admitted()
-            head = b""
+            first = body
         # A server that refuses a body for its size answers before it has read it, and closes.
         with contextlib.suppress(ConnectionError):
-            self._sock.sendall(head + body)
+            self._sock.sendall(first)
         return self._status()
 
     def _refusal(self) -> tuple[int, Mapping[str, str]] | None:
