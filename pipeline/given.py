@@ -74,15 +74,21 @@ def decryption_of(data: Mapping[str, bytes], *, where: str) -> Decryption:
         if key.endswith(".agekey"):
             found = identities(value.decode(errors="replace"))
             if not found:
-                raise _said(f"{where}: the key {key} holds no age identity", "SecretInvalid", _AGE)
+                raise InputError(f"{where}: the key {key} holds no age identity", hint=_AGE, reason="SecretInvalid")
             age += found
         elif key.endswith(".asc"):
             if not _PGP.search(value):
-                raise _said(f"{where}: the key {key} holds no armored OpenPGP private key", "SecretInvalid", _ASC)
+                raise InputError(
+                    f"{where}: the key {key} holds no armored OpenPGP private key", hint=_ASC, reason="SecretInvalid"
+                )
             pgp.append(value)
     if not age and not pgp:
         names = ", ".join(sorted(data)) or "none"
-        raise _said(f"{where} has no key that opens anything: its keys are {names}", "SecretInvalid", f"{_AGE}; {_ASC}")
+        raise InputError(
+            f"{where} has no key that opens anything: its keys are {names}",
+            hint=f"{_AGE}; {_ASC}",
+            reason="SecretInvalid",
+        )
     return Decryption(tuple(age), tuple(pgp))
 
 
@@ -116,14 +122,16 @@ class _Reader:
     def missing(self, ref: ValuesFrom | VarsFrom, key: str = "") -> InputError:
         place = self.place(ref.kind, ref.name)
         what = f"{place}, which the App's render steps name, " + (f"has no key {key}" if key else "does not exist")
-        return _said(what, "ValuesNotFound", "create it, correct the step, or mark it optional")
+        return InputError(what, hint="create it, correct the step, or mark it optional", reason="ValuesNotFound")
 
     def text(self, ref: VarsFrom, key: str, value: bytes) -> str:
         try:
             return value.decode()
         except UnicodeDecodeError as e:
             place = self.place(ref.kind, ref.name)
-            raise _said(f"{place}: the value of {key} is no text", "ValuesNotFound", "take it out") from e
+            raise InputError(
+                f"{place}: the value of {key} is no text", hint="take it out", reason="ValuesNotFound"
+            ) from e
 
     def _fetch(self, kind: str, name: str) -> Mapping[str, bytes] | None:
         resource = SECRETS if kind == "Secret" else CONFIG_MAPS
@@ -132,8 +140,8 @@ class _Reader:
         except ApiError as error:
             if not error.forbidden:
                 raise
-            raise _said(
-                f"{self.place(kind, name)} may not be read: {error.message}", "ValuesForbidden", error.hint
+            raise InputError(
+                f"{self.place(kind, name)} may not be read: {error.message}", hint=error.hint, reason="ValuesForbidden"
             ) from error
         if found is None:
             return None
@@ -163,14 +171,9 @@ def _decryption(reader: _Reader, app: App) -> Decryption:
     where = reader.place("Secret", name)
     data = reader.data("Secret", name)
     if data is None:
-        raise _said(
-            f"{where}, which opens encrypted files, does not exist", "SecretNotFound",
-            "create it, or correct spec.decryption.secretRef",
-        )  # fmt: skip
+        raise InputError(
+            f"{where}, which opens encrypted files, does not exist",
+            hint="create it, or correct spec.decryption.secretRef",
+            reason="SecretNotFound",
+        )
     return decryption_of(data, where=where)
-
-
-def _said(message: str, reason: str, hint: str) -> InputError:
-    error = InputError(message, hint=hint)
-    error.reason = reason
-    return error

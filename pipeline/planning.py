@@ -69,12 +69,11 @@ def make_plan(app: App, rendered: Rendered, session: Session, store: Store, wish
     opened = open_inventory(session, store, app, {kind for kind in wanted if "list" in kind.verbs})
     record = opened.record
     if not rendered.manifests and record.entries and not app.spec.prune.allow_empty:
-        error = InputError(
+        raise InputError(
             f"App {app} renders to nothing, and {len(record.entries)} objects of it live: nothing was changed",
             hint="if that is meant, use --allow-empty (prune.allowEmpty), or trimtab delete",
+            reason="RenderedNothing",
         )
-        error.reason = "RenderedNothing"
-        raise error
     _check_namespace(app, store, manifests)
     discovery = _discovered(session, record)
     manager = field_manager(app, record.owner)

@@ -224,4 +224,4 @@ def _first_of(failed: list[TrimtabError]) -> TrimtabError:
         return first
     places = ", ".join(sorted({error.where or error.message for error in others}))
     message = f"{first.message} ({len(others)} more failed: {places})"
-    return type(first)(message, where=first.where, hint=first.hint)
+    return first.retold(message, where=first.where)

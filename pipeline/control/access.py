@@ -62,9 +62,11 @@ class Access:
         except ApiError as error:
             if not error.forbidden:
                 raise
-            raise _said(f"{where} may not be read: {error.message}", error.hint, "SecretForbidden") from error
+            raise SourceError(
+                f"{where} may not be read: {error.message}", hint=error.hint, reason="SecretForbidden"
+            ) from error
         if found is None:
-            raise _said(f"{where} does not exist", hint, "SecretNotFound")
+            raise SourceError(f"{where} does not exist", hint=hint, reason="SecretNotFound")
         return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
 
     def _more_hosts(self) -> str:
@@ -75,9 +77,3 @@ class Access:
                 raise
             return ""
         return str(((found or {}).get("data") or {}).get(_KNOWN_HOSTS_KEY, ""))
-
-
-def _said(message: str, hint: str, reason: str) -> SourceError:
-    error = SourceError(message, hint=hint)
-    error.reason = reason
-    return error

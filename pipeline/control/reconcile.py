@@ -98,9 +98,10 @@ class Reconciler:
         """A defect of ours: said where the person looks, and tried again later."""
         shared = self._shared
         error = TrimtabError(
-            f"a defect in trimtab: {type(defect).__name__}: {defect}", hint="please report it with the controller's log"
+            f"a defect in trimtab: {type(defect).__name__}: {defect}",
+            hint="please report it with the controller's log",
+            reason="Defect",
         )
-        error.reason = "Defect"
         shared.metrics.failed(error.reason)
         turn.memory.ready = None
         with contextlib.suppress(TrimtabError):

@@ -123,4 +123,4 @@ def _explained(error: RenderError, chart: Chart, values: Values) -> RenderError:
     message = placed(values.named(without_noise(error.message)), chart.sources())
     if "meet the specifications of the schema" in message and values.sources():
         message += f"\nThe values are those of the chart, and of {', '.join(values.sources())}."
-    return type(error)(message, where=error.where, hint=error.hint)
+    return error.retold(message, where=error.where)

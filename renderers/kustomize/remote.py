@@ -52,7 +52,7 @@ class Elsewhere:
         try:
             return fetch()
         except TrimtabError as e:
-            self._refuse(type(e)(f"{field}: {e.message}", where=e.where or where, hint=e.hint))
+            self._refuse(e.retold(f"{field}: {e.message}", where=e.where or where))
             return None
 
     def base(self, field: str, url: str, where: str, fetch: Callable[[], Fetched]) -> Fetched | None:
@@ -78,7 +78,7 @@ class Elsewhere:
             return
         first, *others = self._refused
         message = "; ".join([first.message, *(f"{error.where}: {error.message}" for error in others)])
-        raise type(first)(message, where=first.where, hint=first.hint)
+        raise first.retold(message, where=first.where)
 
     def _refuse(self, error: TrimtabError) -> None:
         if str(error) not in map(str, self._refused):

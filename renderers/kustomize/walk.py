@@ -89,7 +89,7 @@ class _Walk:
                     self._document(data, current)
                     self._rewriting.kustomization(source.at(folder) / file.name, data)
             except RenderError as e:
-                raise type(e)(e.message, where=e.where or self._file, hint=e.hint) from e
+                raise e.retold(e.message, where=e.where or self._file) from e
 
     def _document(self, data: dict[str, Any], current: _Kustomization) -> None:
         at, plugins_of = current.at, current.plugins_of

@@ -38,7 +38,7 @@ class Unreachable(OneFetcher):
     """The network is down."""
 
     def base(self, url: str) -> Fetched:
-        raise TemporaryError(f"{url} cannot be reached")
+        raise TemporaryError(f"{url} cannot be reached", reason="AuthenticationFailed")
 
 
 class TemporaryError(TrimtabError):
@@ -190,6 +190,7 @@ def test_an_error_that_may_pass_stays_one(repository, other) -> None:
     with pytest.raises(TemporaryError, match="cannot be reached") as e:
         build.inputs(repository.request(fetcher=Unreachable(other, {})))
     assert e.value.temporary
+    assert e.value.reason == "AuthenticationFailed"
 
 
 def test_what_was_fetched_lies_in_the_private_copy_alone(repository, other, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pipeline.source.reasons import Reason
 #: What ends a command or a process, and never a turn of an App.
 _NO_CONDITION = {"InstallFailed", "LeaseLost", "NoAnswer"}
 #: Where reasons stand among other words: truths, types of conditions, and what is said of one object.
-_REASONS_STAND_IN = ("pipeline/control/access.py", "pipeline/control/depends.py", "pipeline/control/status.py")
+_REASONS_STAND_IN = ("pipeline/control/depends.py", "pipeline/control/status.py")
 _NO_REASON = {"True", "False", "Unknown", "SourceReady", "Synced", "Healthy", "Refused"}
 
 
@@ -27,6 +27,7 @@ def reasons() -> set[str]:
     for file, tree in _sources():
         nodes = list(ast.walk(tree))
         words |= {_text(n.value) for n in nodes if isinstance(n, ast.Assign) and _ends_with(n.targets[0], "reason")}
+        words |= {_text(n.value) for n in nodes if isinstance(n, ast.keyword) and n.arg == "reason"}
         if file in _REASONS_STAND_IN:
             words |= {text for text in map(_text, nodes) if re.fullmatch(r"(?:[A-Z][a-z]+)+", text)}
     return words - _NO_CONDITION - _NO_REASON - {""}
@@ -60,7 +61,8 @@ def _errors() -> Iterator[type[TrimtabError]]:
     while todo:
         kind = todo.pop()
         todo += kind.__subclasses__()
-        yield kind
+        if kind.__module__.split(".")[0] in ("pipeline", "renderers"):
+            yield kind
 
 
 def _sources() -> Iterator[tuple[str, ast.Module]]:
