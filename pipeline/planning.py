@@ -14,8 +14,7 @@ from pipeline.inventory.names import app_label, field_manager, selector
 from pipeline.inventory.record import Record
 from pipeline.inventory.store import Store, keyed_digest
 from pipeline.plan.decide import Plan, Rules, decide
-from pipeline.plan.model import Change
-from pipeline.plan.prepare import Desired, Marks, prepare, resolve
+from pipeline.plan.prepare import Desired, Marks, Resolved, prepare, resolve
 from renderers.api import Rendered
 from renderers.manifest import ManifestSet, ObjectId
 
@@ -64,8 +63,8 @@ def make_plan(app: App, rendered: Rendered, session: Session, store: Store, wish
     for a lost inventory that cannot be rebuilt.
     """
     wishes = wishes or Wishes()
-    manifests, resources, failed, warnings = _resolve(app, rendered, session)
-    wanted = session.discovery.resources() if wishes.deletion else resources.values()
+    resolved = _resolve(app, rendered, session)
+    wanted = session.discovery.resources() if wishes.deletion else resolved.resources.values()
     opened = open_inventory(session, store, app, {kind for kind in wanted if "list" in kind.verbs})
     record = opened.record
     if not rendered.manifests and record.entries and not app.spec.prune.allow_empty:
@@ -74,13 +73,14 @@ def make_plan(app: App, rendered: Rendered, session: Session, store: Store, wish
             hint="if that is meant, use --allow-empty (prune.allowEmpty), or trimtab delete",
             reason="RenderedNothing",
         )
-    _check_namespace(app, store, manifests)
+    _check_namespace(app, store, resolved.manifests)
     discovery = _discovered(session, record)
     manager = field_manager(app, record.owner)
     key_warnings: list[str] = []
     desired = prepare(
-        manifests,
-        resources,
+        resolved.manifests,
+        resolved.resources,
+        resolved.options,
         Marks(app_label(app), record.owner),
         secret_digest=_secret_digest(store, key_warnings, create=not wishes.read_only),
     )
@@ -92,19 +92,17 @@ def make_plan(app: App, rendered: Rendered, session: Session, store: Store, wish
     unlisted = tuple(f"{kind.kind} could not be listed: {why}" for kind, why in live.unlisted.items())
     plan = decide(
         desired, record, live, discovery, rules,
-        failed=failed, warnings=(*opened.warnings, *warnings, *unlisted, *key_warnings),
+        failed=resolved.failed, warnings=(*opened.warnings, *resolved.warnings, *unlisted, *key_warnings),
     )  # fmt: skip
     return Planned(plan, opened, manager, desired)
 
 
-def _resolve(
-    app: App, rendered: Rendered, session: Session
-) -> tuple[ManifestSet, dict[ObjectId, Resource], tuple[Change, ...], tuple[str, ...]]:
+def _resolve(app: App, rendered: Rendered, session: Session) -> Resolved:
     crds = [manifest.data for manifest in rendered.manifests if manifest.id.kind == "CustomResourceDefinition"]
     discovery = session.discovery
     resolved = resolve(rendered.manifests, discovery.with_crds(crds), app.spec.target.namespace)
     # A long-lived process may not have seen a CRD that came since.
-    if resolved[2] and session.renew_discovery(discovery):
+    if resolved.failed and session.renew_discovery(discovery):
         resolved = resolve(rendered.manifests, session.discovery.with_crds(crds), app.spec.target.namespace)
     return resolved
 

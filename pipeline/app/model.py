@@ -180,6 +180,26 @@ class Adopt(_Part, frozen=True):
     ] = msgspec.field(default=(), name="from")
 
 
+class Match(_Part, frozen=True):
+    """Whether a field of an object has one of some values."""
+
+    json_path: Annotated[
+        str, _about(description="Where, as kubectl reads it: {.status.phase}.", min_length=1, max_length=1024)
+    ]
+    values: Annotated[tuple[str, ...], _about(description="It matches when the field has one of these.", min_length=1)]
+
+
+class HealthCheck(_Part, frozen=True):
+    """What ready means for a kind that does not follow the conventions of Kubernetes."""
+
+    api_version: Annotated[
+        str, _about(description="The kind's apiVersion; its version does not matter.", min_length=1, max_length=317)
+    ]
+    kind: Annotated[str, _about(description="The kind.", min_length=1, max_length=63)]
+    ready: Annotated[Match, _about(description="An object is ready when this matches.")]
+    failed: Annotated[Match | None, _about(description="An object has failed, for good, when this matches.")] = None
+
+
 class Dependency(_Part, frozen=True):
     """Another App that must be ready first."""
 
@@ -213,6 +233,16 @@ class Spec(_Part, frozen=True):
         Literal["take", "yield", "fail"],
         _about(description="Fields that somebody else set: take them, yield (leave them), or fail."),
     ] = "take"
+    recreate: Annotated[
+        Literal["never", "allowed"],
+        _about(
+            description="An object of which git changes an immutable field: never delete and create it again, or "
+            "allow that where this App created it. trimtab.dev/recreate on the object wins. Finished Jobs are always."
+        ),
+    ] = "never"
+    health_checks: Annotated[
+        tuple[HealthCheck, ...], _about(description="What ready means for kinds that say it in a way of their own.")
+    ] = ()
     adopt: Annotated[Adopt, _about(description="Whose objects this App may take over.")] = Adopt()
     depends_on: Annotated[
         tuple[Dependency, ...], _about(description="Apps that must be ready before this one is synced.")

@@ -152,7 +152,7 @@ def judge(candidate: Candidate) -> tuple[Verdict, str]:
 def _why_send(wanted: Desired, entry: Entry | None, live: Live, owner: str) -> str | None:
     """The reason to send it; empty: it shall not be touched; None: it is as it should be."""
     seen = live.get(wanted.id)
-    policy = (seen.apply if seen else "") or wanted.apply_policy
+    policy = (seen.apply if seen else "") or wanted.options.apply
     if policy == "ignore" or (policy == "once" and entry is not None and seen is not None):
         return None if entry is not None else ""
     if entry is None:

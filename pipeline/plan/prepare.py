@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.cluster.discovery import Discovery, Resource
-from pipeline.inventory.names import APP_LABEL, APPLY_ANNOTATION, OBJECT_ANNOTATION, OWNER_ANNOTATION
+from pipeline.errors import InputError
+from pipeline.inventory.names import APP_LABEL, OBJECT_ANNOTATION, OWNER_ANNOTATION
 from pipeline.plan.model import Action, Change
+from pipeline.plan.options import NONE, Options, options_of
 from renderers.manifest import Manifest, ManifestSet, ObjectId
 
 #: What the API server alone writes; exported manifests carry it, and it must not be sent back.
@@ -79,21 +81,19 @@ class Desired:
     digest: str
     stage: Stage
     origin: str
-
-    @property
-    def apply_policy(self) -> str:
-        """`ignore` or `once` where the manifest says so; Flux v1's annotation is understood."""
-        annotations = self.data["metadata"]["annotations"]
-        if annotations.get("fluxcd.io/ignore") == "true":
-            return "ignore"
-        return str(annotations.get(APPLY_ANNOTATION, ""))
+    options: Options = NONE
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """All that would be sent, in the order of ids; what cannot be, as failed changes; and warnings for people."""
+class Resolved:
+    """The set under its final ids, with the resource of each object and what it asks for.
 
-    desired: tuple[Desired, ...]
+    `failed` are objects that cannot be sent: their kind is unknown, or an annotation cannot be read.
+    """
+
+    manifests: ManifestSet
+    resources: Mapping[ObjectId, Resource]
+    options: Mapping[ObjectId, Options]
     failed: tuple[Change, ...]
     warnings: tuple[str, ...]
 
@@ -108,13 +108,13 @@ class Marks:
 
 def resolve(
     manifests: Iterable[Manifest], discovery: Discovery, namespace: str
-) -> tuple[ManifestSet, dict[ObjectId, Resource], tuple[Change, ...], tuple[str, ...]]:
+) -> Resolved:
     """Give each manifest the namespace it will live in, as discovery knows its kind.
 
-    Returns the set under its final ids, the resource of each, failed changes for kinds that the cluster does not
-    know, and warnings. Raises ManifestError where two manifests come to one object.
+    Raises ManifestError where two manifests come to one object.
     """
     resources: dict[ObjectId, Resource] = {}
+    options: dict[ObjectId, Options] = {}
     failed: list[Change] = []
     warnings: list[str] = []
     placed: list[Manifest] = []
@@ -133,14 +133,20 @@ def resolve(
                 f"its namespace {manifest.id.namespace} is left out"
             )
             moved = _in_namespace(manifest, "")
+        try:
+            options[moved.id] = options_of(_map(moved.data["metadata"].get("annotations")))
+        except InputError as error:
+            failed.append(Change(moved.id, Action.FAILED, f"{manifest.origin}: {error}"))
+            continue
         placed.append(moved)
         resources[moved.id] = resource
-    return ManifestSet(placed), resources, tuple(failed), tuple(warnings)
+    return Resolved(ManifestSet(placed), resources, options, tuple(failed), tuple(warnings))
 
 
 def prepare(
     manifests: ManifestSet,
     resources: Mapping[ObjectId, Resource],
+    options: Mapping[ObjectId, Options],
     marks: Marks,
     *,
     secret_digest: Callable[[bytes], str],
@@ -160,6 +166,7 @@ def prepare(
                 digest=secret_digest(body) if secret else hashlib.blake2b(body, digest_size=16).hexdigest(),
                 stage=stage_of(manifest.id),
                 origin=str(manifest.origin),
+                options=options[manifest.id],
             )
         )
     return tuple(prepared)
