@@ -106,9 +106,7 @@ class Marks:
     owner: str
 
 
-def resolve(
-    manifests: Iterable[Manifest], discovery: Discovery, namespace: str
-) -> Resolved:
+def resolve(manifests: Iterable[Manifest], discovery: Discovery, namespace: str) -> Resolved:
     """Give each manifest the namespace it will live in, as discovery knows its kind.
 
     Raises ManifestError where two manifests come to one object.
