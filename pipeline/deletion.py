@@ -6,10 +6,10 @@ import msgspec
 
 from pipeline.app import App
 from pipeline.inventory.record import Outcome
-from pipeline.plan.model import Action
 from pipeline.planning import Wishes, make_plan
 from pipeline.result import SyncResult
 from pipeline.sync import Target, remove
+from pipeline.turn import concerned, differs
 from renderers.api import Rendered
 
 
@@ -26,7 +26,10 @@ def delete(app: App, target: Target, *, release: bool) -> SyncResult:
     app = _empty(app)
     release = release or not app.spec.prune.enabled
     target.progress.step("plan")
-    wishes = Wishes(approve_all=target.approve_all or release, approved=target.approved, deletion=True, release=release)
+    wishes = Wishes(
+        approve_all=target.approve_all or release, approved=target.approved, deletion=True, release=release,
+        behind=target.behind,
+    )  # fmt: skip
     planned = make_plan(app, Rendered(()), target.session, target.store, wishes)
     removed = remove(app, planned, target, planned.plan.leaves)
     record = planned.opened.record
@@ -38,11 +41,14 @@ def delete(app: App, target: Target, *, release: bool) -> SyncResult:
     left = replace(
         record.with_entries(survivors),
         outcome=Outcome(ok=False, message=f"being deleted: {result.summary}"),
-        held=tuple(str(change.id) for change in result.of(Action.HELD)),
+        held=tuple(map(str, planned.plan.held)),
         held_digest=planned.plan.held_digest,
+        claims={},
+        offers=planned.plan.offers,
     )
-    target.store.save(app, planned.opened.stored, left)
-    return replace(result, owned=len(survivors))
+    if differs(planned.opened.stored.record, left):
+        target.store.save(app, planned.opened.stored, left)
+    return replace(result, owned=len(survivors), concerned=concerned(planned, [], left))
 
 
 def _with_target(app: App, namespace: str) -> App:

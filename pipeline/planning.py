@@ -10,30 +10,38 @@ from pipeline.cluster.session import Session
 from pipeline.errors import InputError
 from pipeline.inventory.claim import Opened, open_inventory
 from pipeline.inventory.live import Live, read_live
+from pipeline.inventory.moves import claims_on, offers_to
 from pipeline.inventory.names import app_label, field_manager, selector
 from pipeline.inventory.record import Record
 from pipeline.inventory.store import Store, keyed_digest
 from pipeline.plan.decide import Plan, Rules, decide
-from pipeline.plan.prepare import Desired, Marks, Resolved, prepare, resolve
+from pipeline.plan.model import Behind
+from pipeline.plan.prepare import Desired, Marks, prepare
+from pipeline.plan.resolve import Resolved, resolve
 from renderers.api import Rendered
 from renderers.manifest import ManifestSet, ObjectId
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan with what carrying it out needs: the inventory as it was opened, the manager, the set's resources."""
+    """A plan with what carrying it out needs: the inventory as it was opened, the manager, the set's objects.
+
+    `absent` are the objects of the set that cannot be sent (now), with their waves.
+    """
 
     plan: Plan
     opened: Opened
     manager: str
     desired: tuple[Desired, ...]
+    absent: Mapping[ObjectId, int]
 
     @property
     def settled(self) -> bool:
         """Nothing to do, and nothing that the last turn left to be seen to: such a sync claims and writes nothing."""
-        record = self.opened.record
-        waits = record.held or self.plan.held_digest or self.plan.failed
-        return self.plan.empty and not waits and (record.outcome.ok or not record.entries)
+        plan, record = self.plan, self.opened.record
+        waits = record.held or plan.held_digest or plan.failed or plan.awaited or plan.delayed
+        moves = record.claims or record.offers or plan.offers
+        return plan.empty and not waits and not moves and (record.outcome.ok or not record.entries)
 
     @property
     def resources(self) -> Mapping[ObjectId, Resource]:
@@ -46,7 +54,8 @@ class Wishes:
     """What somebody says of one plan beside the App. `approve_all` is `--yes`, `approved` a digest that was approved.
 
     `read_only`: write nothing, not even the key; `deletion`: the App itself goes, and where it has no inventory its
-    label is looked for on every kind; `release`: let everything live.
+    label is looked for on every kind; `release`: let everything live. `behind` tells which other Apps may want
+    what this one is to prune, and is asked only where something is.
     """
 
     approve_all: bool = False
@@ -54,6 +63,7 @@ class Wishes:
     read_only: bool = False
     deletion: bool = False
     release: bool = False
+    behind: Callable[[], Behind] = Behind
 
 
 def make_plan(app: App, rendered: Rendered, session: Session, store: Store, wishes: Wishes | None = None) -> Planned:
@@ -75,26 +85,29 @@ def make_plan(app: App, rendered: Rendered, session: Session, store: Store, wish
         )
     _check_namespace(app, store, resolved.manifests)
     discovery = _discovered(session, record)
-    manager = field_manager(app, record.owner)
+    manager = field_manager(app.name, record.owner)
     key_warnings: list[str] = []
     desired = prepare(
-        resolved.manifests,
-        resolved.resources,
-        resolved.options,
+        resolved,
         Marks(app_label(app), record.owner),
         secret_digest=_secret_digest(store, key_warnings, create=not wishes.read_only),
     )
     live = Live(manager) if opened.fresh else _read_live(app, session, discovery, record, desired, manager)
+    label = app_label(app)
+    leaving = record.entries.keys() - {item.id for item in desired}
     rules = Rules(
         prune=app.spec.prune, release=wishes.release, approved=wishes.approved or record.approved,
-        approve_all=wishes.approve_all, deletion=wishes.deletion,
+        approve_all=wishes.approve_all, deletion=wishes.deletion, behind=wishes.behind() if leaving else Behind(),
+        claims=claims_on(store, label) if leaving else {},
+        offers=offers_to(store, label, record.claims.values()) if record.claims else {},
     )  # fmt: skip
     unlisted = tuple(f"{kind.kind} could not be listed: {why}" for kind, why in live.unlisted.items())
     plan = decide(
         desired, record, live, discovery, rules,
-        failed=resolved.failed, warnings=(*opened.warnings, *resolved.warnings, *unlisted, *key_warnings),
+        failed=resolved.failed, awaited=resolved.awaited,
+        warnings=(*opened.warnings, *resolved.warnings, *unlisted, *key_warnings),
     )  # fmt: skip
-    return Planned(plan, opened, manager, desired)
+    return Planned(plan, opened, manager, desired, resolved.absent)
 
 
 def _resolve(app: App, rendered: Rendered, session: Session) -> Resolved:
@@ -102,7 +115,7 @@ def _resolve(app: App, rendered: Rendered, session: Session) -> Resolved:
     discovery = session.discovery
     resolved = resolve(rendered.manifests, discovery.with_crds(crds), app.spec.target.namespace)
     # A long-lived process may not have seen a CRD that came since.
-    if resolved.failed and session.renew_discovery(discovery):
+    if (resolved.failed or resolved.awaited) and session.renew_discovery(discovery):
         resolved = resolve(rendered.manifests, session.discovery.with_crds(crds), app.spec.target.namespace)
     return resolved
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 from pipeline.app import App
@@ -52,7 +52,9 @@ class SyncResult:
 
     `changes` in the order of object ids. `unhealthy` are sentences about objects that are not ready. `stopped`:
     the sync was ended before it was done (a newer commit, SIGTERM); what is missing is done by the next one. `owned`
-    counts the inventory after the turn. `recorded` is the commit that the inventory named before it.
+    counts the inventory after the turn. `recorded` is the commit that the inventory named before it. `held` are the
+    objects whose prune waits for approval, `waits` says that some wait for other Apps; `concerned` are the labels of
+    Apps that should look again because of this turn.
     """
 
     app: str
@@ -62,6 +64,9 @@ class SyncResult:
     unhealthy: tuple[str, ...] = ()
     stopped: bool = False
     held_digest: str = ""
+    held: tuple[ObjectId, ...] = ()
+    waits: bool = False
+    concerned: frozenset[str] = frozenset()
     owned: int = 0
     recorded: str = ""
 
@@ -94,14 +99,34 @@ class SyncResult:
             *(item.change for item in sent),
             *(item.change for item in removed if item.change is not None),
         ]
+        # What was not sent yet, because something it needs is not ready, is not ready either.
+        unready = {item.change.id: item.change.message for item in sent if item.change.action is Action.HELD}
+        unready |= {object_id: health.message for object_id, health in unhealthy.items()}
         return cls(
             app=str(app),
             commit=commit,
             changes=tuple(sorted(changes, key=lambda change: change.id)),
             warnings=plan.warnings,
-            unhealthy=tuple(f"{object_id}: {health.message}" for object_id, health in sorted(unhealthy.items())),
+            unhealthy=tuple(f"{object_id}: {message}" for object_id, message in sorted(unready.items())),
             stopped=stopped,
             held_digest=plan.held_digest,
+            held=plan.held,
+            waits=plan.waits,
+        )
+
+    def then(self, again: Self) -> Self:
+        """The result of this turn and the next one of the same sync: what both did, and how it stands after that."""
+        acted = self.of(Action.CREATED, Action.CONFIGURED, Action.PRUNED, Action.RELEASED)
+        changes = {change.id: change for change in again.changes}
+        for change in acted:
+            if changes.get(change.id, change).action in (change.action, Action.UNCHANGED):
+                changes[change.id] = change
+        return replace(
+            again,
+            changes=tuple(changes[object_id] for object_id in sorted(changes)),
+            warnings=tuple(dict.fromkeys((*self.warnings, *again.warnings))),
+            concerned=self.concerned | again.concerned,
+            recorded=self.recorded,
         )
 
     @property
@@ -119,7 +144,7 @@ class SyncResult:
             return 4 if good else 1
         if self.unhealthy:
             return 1
-        return HELD if self.of(Action.HELD) else 0
+        return HELD if self.held_digest else 0
 
     @property
     def summary(self) -> str:

@@ -1,17 +1,20 @@
 """What the inventory says before and after a turn of the road. Pure."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from pipeline.app import App
 from pipeline.apply.remove import Removed
 from pipeline.apply.send import Sent
+from pipeline.inventory.names import app_label
 from pipeline.inventory.record import Entry, Outcome, Record, Standing
 from pipeline.plan.model import Action
 from pipeline.planning import Planned
 from pipeline.result import SyncResult
 from pipeline.source.checkout import Checkout
+from renderers.manifest import ObjectId
 
 
 def before(app: App, checkout: Checkout, planned: Planned) -> Record:
@@ -57,16 +60,35 @@ def after(
         at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         counts=dict(counts),
     )
-    held = tuple(str(change.id) for change in result.of(Action.HELD)) if plan.held_digest else ()
     record = replace(
         _located(app, checkout, planned.opened.record),
         outcome=outcome,
-        held=held,
+        held=tuple(map(str, plan.held)),
         held_digest=plan.held_digest,
         # An approval covers one prune: it ends with it, or when something else is to be pruned.
         approved=planned.opened.record.approved if result.of(Action.HELD) and not plan.held_digest else "",
+        claims=claims(app, planned, sent),
+        offers=plan.offers,
     )
     return record.with_entries(entries)
+
+
+def claims(app: App, planned: Planned, sent: list[Sent]) -> Mapping[ObjectId, str]:
+    """What this App wants and others own, with their labels: as was seen now, or before where nothing was sent now."""
+    reached = {item.change.id for item in sent}
+    wanted = {item.desired.id for item in planned.plan.sends}
+    before = planned.opened.record.claims
+    kept = {object_id: before[object_id] for object_id in before.keys() & (wanted - reached)}
+    own = app_label(app)
+    return kept | {item.change.id: item.owned_by for item in sent if item.owned_by not in ("", own)}
+
+
+def concerned(planned: Planned, sent: list[Sent], record: Record) -> frozenset[str]:
+    """The labels of the Apps that should look again now: claims or offers are new, or what they offered is taken."""
+    old = planned.opened.record
+    new = {*(record.claims.items() - old.claims.items()), *(record.offers.items() - old.offers.items())}
+    taken = {item.change.id for item in sent if item.entry is not None} & old.claims.keys() - record.claims.keys()
+    return frozenset({label for _, label in new} | {old.claims[object_id] for object_id in taken})
 
 
 def differs(old: Record | None, new: Record) -> bool:

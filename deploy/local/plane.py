@@ -1,7 +1,7 @@
 """The components of a control plane: how each is started, and when the whole is ready.
 
 Only the API server can be reached, on 127.0.0.1 at a free port: etcd listens on sockets in the folder, the
-others on nothing. kwok stands in for the kubelets; stages.yaml says what it does.
+others on nothing. kwok stands in for the kubelets; stages*.yaml say what it does.
 """
 
 import json
@@ -119,7 +119,7 @@ class Starter:
         self._run(
             "kwok",
             f"--kubeconfig={kubeconfig('nodes.kubeconfig', 'simulated-nodes')}",
-            f"--config={HERE / 'stages.yaml'}",
+            *(f"--config={stages}" for stages in sorted(HERE.glob("stages*.yaml"))),
             "--manage-all-nodes",
             "--node-ip=127.0.0.1",
             "--node-lease-duration-seconds=40",  # without a Lease a Node is declared lost after a minute

@@ -1,7 +1,7 @@
 """What a plan would change, by dry-run against the API server: the object before and after, as text, secrets masked."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,10 @@ from renderers.manifest.dump import dump
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _NOISE = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid")
-_VERDICTS = {Verdict.PRUNE: Action.PRUNED, Verdict.RELEASE: Action.RELEASED, Verdict.HOLD: Action.HELD}
+_VERDICTS = {
+    Verdict.PRUNE: Action.PRUNED, Verdict.RELEASE: Action.RELEASED,
+    Verdict.HOLD: Action.HELD, Verdict.WAIT: Action.HELD, Verdict.OFFER: Action.HELD,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,19 @@ class Difference:
     origin: str = ""
 
 
-def preview(connection: Connection, plan: Plan, manager: str) -> Iterator[Difference]:
-    """Every difference, in the plan's order: what would be sent, then what would leave. Changes nothing."""
+def preview(connection: Connection, plan: Plan, manager: str, adopt_from: Collection[str] = ()) -> Iterator[Difference]:
+    """Every difference, in the plan's order: what would be sent, then what would leave. Changes nothing.
+
+    `adopt_from` are the deployers whose objects may be taken over.
+    """
     for change in plan.failed:
         yield Difference(change.id, change.action, change.message)
+    for awaited in plan.awaited:
+        yield Difference(
+            awaited.id, Action.HELD, f"{awaited.unknown}: it is applied when something in the App brings it"
+        )
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
-        for difference in pool.map(lambda item: _difference(connection, item, manager), plan.sends):
+        for difference in pool.map(lambda item: _difference(connection, item, manager, adopt_from), plan.sends):
             if difference is not None:
                 yield difference
     for leave in plan.leaves:
@@ -50,7 +60,7 @@ def preview(connection: Connection, plan: Plan, manager: str) -> Iterator[Differ
             yield Difference(leave.entry.id, _VERDICTS[leave.verdict], leave.reason)
 
 
-def _difference(connection: Connection, item: Send, manager: str) -> Difference | None:
+def _difference(connection: Connection, item: Send, manager: str, adopt_from: Collection[str]) -> Difference | None:
     wanted = item.desired
     try:
         before = objects.get(connection, wanted.resource, wanted.id.namespace, wanted.id.name)
@@ -66,19 +76,21 @@ def _difference(connection: Connection, item: Send, manager: str) -> Difference 
             after = dict(wanted.data)
     except ApiError as error:
         return Difference(wanted.id, Action.FAILED, f"{wanted.origin}: {error.message}", origin=wanted.origin)
-    if before is not None:
+    reason = item.reason
+    if before is not None and not item.uid:
         deployer = known_deployer(before["metadata"], manager)
-        if deployer is not None and not item.uid:
+        if deployer is not None and (deployer.app or deployer.name not in adopt_from):
             return Difference(wanted.id, Action.REFUSED, f"it belongs to {deployer.detail}", origin=wanted.origin)
+        reason = f"adopted from {deployer.detail}" if deployer is not None else "adopted: it exists already"
     old, new = _shown(before, after)
-    if old == new:
+    if old == new and reason == item.reason:
         return None
     name = str(wanted.id)
     lines = difflib.unified_diff(
         old.splitlines(keepends=True), new.splitlines(keepends=True), f"live/{name}", f"git/{name}", "", wanted.origin
     )
     action = Action.CREATED if before is None else Action.CONFIGURED
-    return Difference(wanted.id, action, item.reason, "".join(lines), wanted.origin)
+    return Difference(wanted.id, action, reason, "".join(lines), wanted.origin)
 
 
 def _shown(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> tuple[str, str]:

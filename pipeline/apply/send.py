@@ -1,115 +1,148 @@
-"""One PATCH and what its answer means: created, adopted, refused, a conflict. Decides nothing that the plan decides."""
+"""Applies one object: what its answer means, what is taken over first, what is created anew.
+
+Decides nothing that the plan decides.
+"""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pipeline.apply.conflicts import without_fields
+from pipeline.apply.model import Policy, Sent
+from pipeline.apply.outcome import Applied, RefusedError, done, failed, refused, unsent
+from pipeline.apply.recreate import RecreationError, immutable_fields, make_way
+from pipeline.apply.takeover import takeover
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.errors import ApiError
-from pipeline.cluster.fields import Deployer, fingerprint, known_deployer
+from pipeline.cluster.fields import deployer_managers, known_deployer
 from pipeline.errors import ClusterUnreachableError
-from pipeline.inventory.record import Entry, Standing
+from pipeline.inventory.moves import Offer
+from pipeline.inventory.record import Standing
 from pipeline.plan.decide import Send
-from pipeline.plan.model import Action, Change
+from pipeline.plan.model import Action
+
+__all__ = ["Policy", "Sent", "send", "unsent"]
+
+#: How often fields are taken over after an apply: entries of several API versions go one after the other.
+_TAKEOVERS = 3
+#: How often an object may change between the read and the patch that takes over its fields.
+_TRIES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the App says about others' objects and fields. `conflicts`: take, yield or fail."""
-
-    manager: str
-    conflicts: str = "take"
-    adopt_from: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What one object came to.
-
-    `entry` is what the inventory shall say from now on, None where the object is not ours. `answer` is the API
-    server's object, None where there is none. `kind_lags`: the kind or its schema is not served, perhaps not yet.
-    `unreachable`: the cluster gave no answer at all.
-    """
-
-    change: Change
-    entry: Entry | None
-    answer: Mapping[str, Any] | None = None
-    kind_lags: bool = False
-    unreachable: bool = False
-
-
-def send(connection: Connection, item: Send, policy: Policy) -> Sent:
+def send(connection: Connection, item: Send, policy: Policy, stop: threading.Event | None = None) -> Sent:
     """Apply one object. Never raises for what concerns this object only: the change says it.
 
-    A later PATCH carries the UID, so that it can never create: if the object was deleted, or deleted and created
-    again by somebody, the API server says so, and it becomes a first touch.
+    `stop` ends any waiting. A later PATCH carries the UID, so that it can never create: if the object was deleted, or
+    deleted and created again by somebody, the API server says so, and it becomes a first touch.
     """
+    stop = stop or threading.Event()
     try:
+        return policy.patience.of(lambda: _touch(connection, item, policy), stop)
+    except RefusedError as refusal:
+        return refused(item, refusal.deployer)
+    except ClusterUnreachableError as error:
+        return replace(failed(item, error), unreachable=True)
+    except ApiError as error:
+        try:
+            return _recreate(connection, item, policy, error, stop)
+        except (ApiError, RecreationError, ClusterUnreachableError) as second:
+            return replace(failed(item, second), unreachable=isinstance(second, ClusterUnreachableError))
+
+
+def _touch(connection: Connection, item: Send, policy: Policy) -> Sent:
+    try:
+        if item.takes is not None:
+            return _taken(connection, item, item.takes, policy)
         if item.uid:
-            try:
-                return _later(connection, item, policy)
-            except ApiError as error:
-                if not error.uid_mismatch:
-                    raise
-        return _first_touch(connection, item, policy)
-    except (ApiError, ClusterUnreachableError) as error:
-        return _failed(item, error)
-
-
-def unsent(item: Send, why: str) -> Sent:
-    """What becomes of an object that is not sent any more."""
-    change = Change(item.desired.id, Action.FAILED, f"not sent: {why}", temporary=True)
-    return Sent(change, _survivor(item, touched=False))
+            return _later(connection, item, policy)
+    except ApiError as error:
+        if not error.uid_mismatch:
+            raise
+    return _first_touch(connection, item, policy)
 
 
 def _later(connection: Connection, item: Send, policy: Policy) -> Sent:
-    data = {**item.desired.data, "metadata": {**item.desired.data["metadata"], "uid": item.uid}}
-    force = item.force and policy.conflicts == "take"
-    try:
-        _, answer, given_up = _apply(connection, item, policy, data, force=force)
-    except _RefusedError as refused:
-        return _refused(item, refused)
-    same = item.live is not None and item.live.resource_version == answer["metadata"]["resourceVersion"]
-    action = Action.UNCHANGED if same else Action.CONFIGURED
-    standing = item.entry.standing if item.entry is not None else Standing.ADOPTED
-    return _sent(item, policy, action, standing, answer, given_up)
+    force = item.force and policy.conflicts_of(item) == "take"
+    applied = _apply(connection, item, policy, _bound(item, item.uid), force=force)
+    return done(item, policy, item.entry.standing if item.entry is not None else Standing.ADOPTED, applied)
+
+
+def _taken(connection: Connection, item: Send, offer: Offer, policy: Policy) -> Sent:
+    """Promise 7: another App leaves it to this one, which takes it by force as it is, and owns it as that one did."""
+    data = _bound(item, offer.entry.uid)
+    applied = _apply(connection, item, policy, data, force=True, whole=frozenset({offer.manager}))
+    message = "taken over from another App, which left it to this one"
+    return done(item, policy, offer.entry.standing, applied, message)
 
 
 def _first_touch(connection: Connection, item: Send, policy: Policy) -> Sent:
     """Promise 2: without force; 201 is created, 200 adopted unless a known deployer's marks are on it."""
-    seen = item.live
+    applied = _apply(connection, item, policy, item.desired.data, force=False)
+    return done(item, policy, Standing.CREATED if applied.status == 201 else Standing.ADOPTED, applied)
+
+
+def _recreate(connection: Connection, item: Send, policy: Policy, error: ApiError, stop: threading.Event) -> Sent:
+    """Create the object anew where `error` is about an immutable field, and where that may be; else raise `error`."""
+    fields = immutable_fields(connection, item, error, policy.manager)
+    if not fields:
+        raise error
+    make_way(connection, item, policy, fields, stop)
+    anew = replace(item, live=None)
     try:
-        status, answer, given_up = _apply(connection, item, policy, item.desired.data, force=False)
-    except _RefusedError as refused:
-        return _refused(item, refused)
-    if status == 201:
-        return _sent(item, policy, Action.CREATED, Standing.CREATED, answer, given_up)
-    deployer = known_deployer(answer["metadata"], policy.manager)
-    if deployer is not None and not _may_adopt(deployer, policy):
-        _undo(connection, item, policy)
-        return _refused(item, _RefusedError(deployer))
-    same = seen is not None and seen.resource_version == answer["metadata"]["resourceVersion"]
-    return _sent(item, policy, Action.UNCHANGED if same else Action.CONFIGURED, Standing.ADOPTED, answer, given_up)
-
-
-class _RefusedError(Exception):
-    """The object is a known deployer's, and the App may not take it."""
-
-    def __init__(self, deployer: Deployer) -> None:
-        super().__init__(deployer.name)
-        self.deployer = deployer
+        sent = policy.patience.of(lambda: _first_touch(connection, anew, policy), stop)
+    except ApiError as second:
+        raise RecreationError(
+            f"{fields} is immutable, so it was deleted, and could not be created: {second.message}",
+            hint=second.hint, temporary=second.temporary,
+        ) from second  # fmt: skip
+    if sent.change.action is not Action.CREATED:
+        return sent
+    change = replace(sent.change, action=Action.CONFIGURED, message=f"recreated: {fields} is immutable")
+    return replace(sent, change=change)
 
 
 def _apply(
-    connection: Connection, item: Send, policy: Policy, data: Mapping[str, Any], *, force: bool
-) -> tuple[int, dict[str, Any], tuple[str, ...]]:
-    """PATCH, and on a conflict look whose fields these are before anything is forced.
+    connection: Connection,
+    item: Send,
+    policy: Policy,
+    data: Mapping[str, Any],
+    *,
+    force: bool,
+    whole: Collection[str] = (),
+) -> Applied:
+    """PATCH, usually once. What is to be taken over is seen in what the plan's LIST showed, or else in the answer.
 
-    Returns status, answer and the fields that were left to others (`yield`).
+    `whole` are more managers to take over from than the policy names. Raises RefusedError.
     """
+    if force and item.live is not None and item.live.metadata is not None:
+        _take_over(connection, item, policy, item.live.metadata, whole)
+    applied = _forced(connection, item, policy, data, force=force, whole=whole)
+    if "uid" not in data["metadata"] and applied.status == 200 and not applied.forced:
+        deployer = known_deployer(applied.answer["metadata"], policy.manager)
+        if deployer is not None and not policy.may_adopt(deployer):
+            _undo(connection, item, policy)
+            raise RefusedError(deployer)
+    for _ in range(_TAKEOVERS):
+        if not _take_over(connection, item, policy, applied.answer["metadata"], whole, exact=True):
+            break
+        applied = _forced(connection, item, policy, data, force=force, whole=whole)
+    return applied
+
+
+def _forced(
+    connection: Connection,
+    item: Send,
+    policy: Policy,
+    data: Mapping[str, Any],
+    *,
+    force: bool,
+    whole: Collection[str],
+) -> Applied:
+    """PATCH, and on a conflict look whose fields these are before anything is forced. Raises RefusedError."""
+    conflicts = policy.conflicts_of(item)
     given_up: tuple[str, ...] = ()
     while True:
         try:
@@ -117,19 +150,55 @@ def _apply(
         except ApiError as error:
             if not error.conflict or force:
                 raise
-            deployer = _deployer(connection, item, policy)
-            if deployer is not None and not _may_adopt(deployer, policy):
-                raise _RefusedError(deployer) from error
-            if policy.conflicts == "take":
+            metadata = _metadata(connection, item)
+            deployer = known_deployer(metadata, policy.manager)
+            if deployer is not None and not policy.may_adopt(deployer):
+                raise RefusedError(deployer) from error
+            if conflicts == "take":
+                _take_over(connection, item, policy, metadata, whole)
                 force = True
                 continue
             paths = tuple(path for _, path in error.conflicting_managers() if path not in given_up)
-            if policy.conflicts == "fail" or not paths:
+            if conflicts == "fail" or not paths:
                 raise
             data = without_fields(data, paths)
             given_up += paths
         else:
-            return status, answer, given_up
+            return Applied(status, answer, given_up, forced=force)
+
+
+def _take_over(
+    connection: Connection,
+    item: Send,
+    policy: Policy,
+    metadata: Mapping[str, Any],
+    whole: Collection[str],
+    *,
+    exact: bool = False,
+) -> bool:
+    """Make fields of others ours, where `takeover` finds some: the next PATCH then removes what git does not have."""
+    if policy.conflicts_of(item) != "take" and not whole:
+        return False
+    uid = metadata.get("uid")
+    desired = item.desired
+    for _ in range(_TRIES):
+        managers = deployer_managers(metadata, policy.adopt_from).union(whole)
+        patch = takeover(metadata, desired.data, policy.manager, managers, exact=exact)
+        if not patch:
+            return False
+        try:
+            objects.json_patch(
+                connection, desired.resource, desired.id.namespace, desired.id.name, patch, manager=policy.manager
+            )
+        except ApiError as error:
+            if error.status != 409:
+                raise
+        else:
+            return True
+        metadata, exact = _metadata(connection, item), False
+        if metadata.get("uid") != uid:
+            return False  # Another object: the PATCH to come says so.
+    return False
 
 
 def _patch(
@@ -143,15 +212,17 @@ def _patch(
     )  # fmt: skip
 
 
-def _deployer(connection: Connection, item: Send, policy: Policy) -> Deployer | None:
+def _metadata(connection: Connection, item: Send) -> Mapping[str, Any]:
+    """The live object's metadata; empty where it is gone."""
     desired = item.desired
     meta = objects.get_metadata(connection, desired.resource, desired.id.namespace, desired.id.name)
-    return None if meta is None else known_deployer(meta["metadata"], policy.manager)
+    found: Mapping[str, Any] = meta["metadata"] if meta is not None else {}
+    return found
 
 
-def _may_adopt(deployer: Deployer, policy: Policy) -> bool:
-    """Another Trimtab App's objects are never taken by force; they move by a claim."""
-    return deployer.name != "trimtab" and deployer.name in policy.adopt_from
+def _bound(item: Send, uid: str) -> dict[str, Any]:
+    """What is sent to exactly that object."""
+    return {**item.desired.data, "metadata": {**item.desired.data["metadata"], "uid": uid}}
 
 
 def _undo(connection: Connection, item: Send, policy: Policy) -> None:
@@ -160,61 +231,3 @@ def _undo(connection: Connection, item: Send, policy: Policy) -> None:
     metadata = {key: desired.data["metadata"][key] for key in ("name", "namespace") if key in desired.data["metadata"]}
     bare = {"apiVersion": desired.data["apiVersion"], "kind": desired.data["kind"], "metadata": metadata}
     _patch(connection, item, policy, bare, force=False)
-
-
-def _sent(
-    item: Send,
-    policy: Policy,
-    action: Action,
-    standing: Standing,
-    answer: Mapping[str, Any],
-    given_up: tuple[str, ...],
-) -> Sent:
-    metadata = answer["metadata"]
-    entry = Entry(
-        id=item.desired.id,
-        version=item.desired.resource.version,
-        standing=standing,
-        uid=metadata["uid"],
-        applied=item.desired.digest,
-        fingerprint=fingerprint(metadata, policy.manager),
-    )
-    message = item.reason if action is Action.CONFIGURED else ""
-    if standing is Standing.ADOPTED and (item.entry is None or item.entry.standing is Standing.PENDING):
-        message = "adopted: it existed before; it will be released, never deleted"
-    if given_up:
-        message = f"{message}; " if message else ""
-        message += f"left to others: {', '.join(given_up)}"
-    return Sent(Change(item.desired.id, action, message), entry, answer)
-
-
-def _refused(item: Send, refused: _RefusedError) -> Sent:
-    deployer = refused.deployer
-    if deployer.name == "trimtab":
-        hint = "take it out of one of the two Apps; this one leaves it as it is"
-    else:
-        hint = f"remove it there, or allow the take-over: --adopt-from {deployer.name} (adopt.from in the App)"
-    message = f"{item.desired.origin}: it belongs to {deployer.detail}\n  → {hint}"
-    return Sent(Change(item.desired.id, Action.REFUSED, message), _survivor(item, touched=False))
-
-
-def _failed(item: Send, error: ApiError | ClusterUnreachableError) -> Sent:
-    message = f"{item.desired.origin}: {error.message}"
-    hint = error.hint
-    if isinstance(error, ApiError) and error.namespace_missing:
-        hint = "add a Namespace to the folder, or use --create-namespace for the target namespace"
-    if hint:
-        message += f"\n  → {hint}"
-    # A definite refusal created nothing. After a timeout or a server's failure nobody knows: keep the doubt.
-    change = Change(item.desired.id, Action.FAILED, message, temporary=error.temporary)
-    survivor = _survivor(item, touched=error.temporary)
-    if isinstance(error, ClusterUnreachableError):
-        return Sent(change, survivor, unreachable=True)
-    return Sent(change, survivor, kind_lags=error.kind_missing or error.schema_lag)
-
-
-def _survivor(item: Send, *, touched: bool) -> Entry | None:
-    """What the inventory keeps of an object whose PATCH did not succeed."""
-    if item.entry is not None:
-        return item.entry if item.uid else replace(item.entry, standing=Standing.PENDING)
-    return Entry(item.desired.id, item.desired.resource.version, Standing.PENDING) if touched else None

@@ -141,4 +141,7 @@ def _without_resource(session: Session, app: App, namespace: str, output: Format
     with Shown(quiet=output is not Format.TABLE) as shown:
         result = delete_app(app, Target(session, store, shown, approve_all=yes), release=release)
     show_result(result, output)
+    if result.owned and not result.exit_code:
+        warn(f"App {app} is not gone yet: other Apps claim what is left of it\n  → sync those, then delete it again")
+        return HELD
     return result.exit_code

@@ -46,19 +46,21 @@ def diff(
             options = rendering.options(capabilities_of(session))
             done = rendered(chosen, rendering, options, lambda: session.connection)
             planned = make_plan(chosen.app, done, session, store, Wishes(read_only=True))
-            differences = list(preview(session.connection, planned.plan, planned.manager))
+            adopt = chosen.app.spec.adopt.from_
+            differences = list(preview(session.connection, planned.plan, planned.manager, adopt))
     except TrimtabError as error:
         # For a diff 1 means that something differs, so that no error may exit with it.
         error.exit_code = _ERROR
         raise
     warnings((*done.warnings, *left_out(done), *planned.plan.warnings))
-    _show(differences, output)
+    show_differences(differences, output)
     if any(item.action in (Action.FAILED, Action.REFUSED) for item in differences):
         return _ERROR
     return 1 if differences else 0
 
 
-def _show(differences: list[Difference], output: Format) -> None:
+def show_differences(differences: list[Difference], output: Format) -> None:
+    """On standard output; what is in the way as errors."""
     if output is not Format.TABLE:
         emit(
             [

@@ -98,7 +98,7 @@ def until_gone(connection: Connection, deleted: Resource, patience: Patience) ->
 
     def stuck(resource: Resource) -> bool:
         status, ready = status_of(resource), ready_of(resource)
-        if status.observed_generation < generation or ready.status != "False":
+        if status.observed_generation < generation or ready.status != "False" or ready.reason == "DeletionWaits":
             return False
         approved = (resource["metadata"].get("annotations") or {}).get(APPROVED_ANNOTATION)
         return not (ready.reason == "PruneHeld" and status.held is not None and status.held.digest == approved)

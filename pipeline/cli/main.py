@@ -8,6 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from pipeline.cli import (
+    adopt,
     apply,
     approve,
     delete,
@@ -17,6 +18,7 @@ from pipeline.cli import (
     history,
     identity,
     install,
+    rename,
     render,
     resume,
     rollback,
@@ -44,7 +46,8 @@ def program() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )  # fmt: skip
     commands = (
-        render, diff, apply, run_command, sync, status, history, events, suspend, resume, rollback, approve, delete,
+        render, diff, apply, adopt, run_command, sync, status, history, events, suspend, resume, rollback, approve,
+        rename, delete,
         identity, install, uninstall, doctor, version,
     )  # fmt: skip
     for module in commands:

@@ -135,6 +135,11 @@ class ApiError(TrimtabError):
         return tuple((_manager(cause.message), cause.field) for cause in conflicts)
 
     @property
+    def overtaken(self) -> bool:
+        """Somebody wrote, or created, the object while this write was under way: the same one may do now."""
+        return self.status == 409 and (self.reason == "AlreadyExists" or "object has been modified" in self.message)
+
+    @property
     def uid_mismatch(self) -> bool:
         """The object is gone (409), or another one has its name (409 for a delete, 422 for an apply)."""
         if self.status == 409:

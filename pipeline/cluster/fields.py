@@ -9,12 +9,24 @@ from typing import Any
 
 import msgspec
 
-from pipeline.cluster.deployers import Deployer, known_deployer
+from pipeline.cluster.deployers import Deployer, deployer_managers, known_deployer
 
-__all__ = ["Deployer", "apply_entry", "fingerprint", "known_deployer", "lost_fields", "other_managers"]
+__all__ = [
+    "Deployer",
+    "apply_entry",
+    "deployer_managers",
+    "fingerprint",
+    "item_of",
+    "keyed_items",
+    "known_deployer",
+    "lost_fields",
+    "other_managers",
+]
 
 #: The parts of metadata that an apply owns; the rest names the object, or is the API server's.
 _OWNED_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
+#: Keys of list items that the API server fills in (the schema's defaults of `x-kubernetes-list-map-keys`).
+_KEY_DEFAULTS = {"protocol": "TCP"}
 _SORTED = msgspec.json.Encoder(order="sorted")
 
 
@@ -85,9 +97,9 @@ def _lost_items(wanted: list[Any], owned: Mapping[str, Any], path: str) -> Itera
 
     Each entry stands for one item.
     """
-    keyed = [(msgspec.json.decode(name[2:]), below) for name, below in owned.items() if name.startswith("k:")]
+    keyed = keyed_items(owned)
     values = [msgspec.json.decode(name[2:]) for name in owned if name.startswith("v:")]
-    key_names = list(dict.fromkeys(name for keys, _ in keyed for name in keys)) or ["name"]
+    key_names = list(dict.fromkeys(name for keys in keyed.values() for name in keys)) or ["name"]
     for index, item in enumerate(wanted):
         if not isinstance(item, Mapping):
             if item not in values:
@@ -95,13 +107,23 @@ def _lost_items(wanted: list[Any], owned: Mapping[str, Any], path: str) -> Itera
             continue
         shown = ",".join(f"{name}={item[name]}" for name in key_names if name in item)
         below = f"{path}[{shown or index}]"
-        match = next((pair for pair in keyed if _has(item, pair[0])), None)
-        if match is None:
+        name = item_of(item, keyed)
+        if name is None:
             yield below
         else:
-            keyed.remove(match)
-            yield from _lost(item, match[1], below)
+            del keyed[name]
+            yield from _lost(item, owned[name], below)
+
+
+def keyed_items(owned: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The items of a list that is a map: the name of each in managedFields, `k:{"name":"web"}`, with its keys."""
+    return {name: msgspec.json.decode(name[2:]) for name in owned if name.startswith("k:")}
+
+
+def item_of(item: Mapping[str, Any], keyed: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Which of `keyed_items` a list item of a manifest is, or None. A manifest may leave out keys with a default."""
+    return next((name for name, keys in keyed.items() if _has(item, keys)), None)
 
 
 def _has(item: Mapping[str, Any], keys: Mapping[str, Any]) -> bool:
-    return all(item.get(name, value) == value for name, value in keys.items())
+    return all(item.get(name, _KEY_DEFAULTS.get(name, value)) == value for name, value in keys.items())

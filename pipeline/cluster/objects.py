@@ -153,11 +153,14 @@ def delete(
     uid: str,
     resource_version: str = "",
     propagation: str = "Background",
-) -> None:
-    """Delete exactly that object, and only as it was read: another UID or resourceVersion is a 409."""
+) -> dict[str, Any]:
+    """Delete exactly that object, and only as it was read: another UID or resourceVersion is a 409.
+
+    Returns the object where something still holds it (finalizers, a grace period), else a Status.
+    """
     preconditions = {"uid": uid, **({"resourceVersion": resource_version} if resource_version else {})}
     options = {"preconditions": preconditions, "propagationPolicy": propagation}
-    connection.call("DELETE", resource.path(namespace, name), body=json.dumps(options).encode())
+    return connection.call("DELETE", resource.path(namespace, name), body=json.dumps(options).encode())
 
 
 def watch(

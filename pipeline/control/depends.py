@@ -19,6 +19,10 @@ class Apps(Protocol):
         """The resource; None where there is none."""
         ...
 
+    def keys(self) -> list[AppKey]:
+        """All Apps."""
+        ...
+
 
 class Dependencies:
     """Who waits for whom. For any number of threads."""

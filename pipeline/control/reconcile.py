@@ -25,6 +25,7 @@ from pipeline.control.resource import (
     AppKey,
 )
 from pipeline.control.shared import Shared
+from pipeline.control.siblings import Siblings
 from pipeline.control.syncing import Job
 from pipeline.control.wanted import wanted_commit
 from pipeline.errors import InputError, LeaseLostError, SourceError, TrimtabError
@@ -36,11 +37,19 @@ _LONGEST_PAUSE = 60.0
 class Reconciler:
     """Runs turns: any number at a time, but one an App. `wake` asks for a turn of another App."""
 
-    def __init__(self, shared: Shared, removal: Removal, wake: Callable[[AppKey], None]) -> None:
+    def __init__(
+        self,
+        shared: Shared,
+        removal: Removal,
+        siblings: Siblings,
+        memories: Memories,
+        wake: Callable[[AppKey], None],
+    ) -> None:
         self._shared = shared
         self._removal = removal
+        self._siblings = siblings
         self._wake = wake
-        self._memories = Memories()
+        self._memories = memories
         self._dependencies = Dependencies(shared.apps, self._memories, shared.polls.answer)
 
     def changed(self, key: AppKey) -> None:
@@ -159,7 +168,8 @@ class Reconciler:
         memory.commit, memory.others = commit, answers.commits
         if self._outdated(turn.key, memory):
             return 0.0
-        return syncing.run(shared, turn, Job(app, commit, answers.commits, rollback, answers.lost, interval))
+        job = Job(app, commit, answers.commits, rollback, answers.lost, interval)
+        return syncing.run(shared, self._siblings, turn, job)
 
     def _keep_rollback(self, turn: Turn, rollback: Rollback | None, answer: Answer) -> None:
         """Write down which commit is rejected, or end a rollback that git has moved on past."""

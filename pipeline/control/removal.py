@@ -4,7 +4,7 @@ from functools import partial
 
 import msgspec
 
-from pipeline.app import App, Metadata, Spec
+from pipeline.app import App, Metadata, Spec, parse_duration
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.errors import ApiError
@@ -13,6 +13,7 @@ from pipeline.control import status as said
 from pipeline.control.memory import Turn
 from pipeline.control.resource import APPROVED_ANNOTATION, APPS, CONTROLLER_MANAGER, FINALIZER, AppKey
 from pipeline.control.shared import Shared
+from pipeline.control.siblings import Siblings
 from pipeline.control.terminating import being_removed
 from pipeline.deletion import delete
 from pipeline.sync import Target
@@ -24,9 +25,10 @@ _AGAIN = 60.0
 class Removal:
     """Removes Apps one by one. Where Trimtab itself goes, the room `leave` lets all of them go at once."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, siblings: Siblings) -> None:
         """Begin with nothing."""
         self._shared = shared
+        self._siblings = siblings
 
     def turn(self, turn: Turn, app: App | None) -> float | None:
         """One turn of a deletion; the seconds until the next one. Raises TrimtabError."""
@@ -38,17 +40,20 @@ class Removal:
         release = app.spec.deletion_policy == "release" or bool(going)
         if going:
             shared.on_going()
+        patience = parse_duration(app.spec.wait.timeout, what="spec.wait.timeout")
         target = Target(
             shared.session, shared.store, stop=turn.stop,
             approved=turn.annotations.get(APPROVED_ANNOTATION, ""), gate=partial(shared.gates.through, stop=turn.stop),
+            behind=partial(self._siblings.behind, turn.key, turn.memory, patience),
         )  # fmt: skip
         with shared.gates.through("apply", turn.stop):
             result = delete(app, target, release=release)
         log = shared.log.bind(app=turn.name)
+        self._siblings.concern(result.concerned)
         if result.owned:
             log.warning("deletion waits", changes=result.summary)
             report.write(shared, turn, said.deleting(turn.memory.status, result, turn.moment))
-            return _AGAIN if result.held_digest else syncing.backoff(turn.memory, _AGAIN)
+            return _AGAIN if result.held_digest or result.waits else syncing.backoff(turn.memory, _AGAIN)
         log.info("deleted", changes=result.summary, released_because=going or app.spec.deletion_policy)
         drop_finalizer(shared.connection, turn.key)
         return None

@@ -112,9 +112,10 @@ def deleting(old: Status, result: SyncResult, moment: Moment) -> Status:
         message = (
             f"deleting the App would delete {_objects(held.count)}: {_command('approve', result.app)} lets it go on"
         )
+    elif problems:
+        reason, message = "DeletionFailed", _first(problems)
     else:
-        reason = "DeletionFailed"
-        message = _first(problems) or "some objects could not be removed"
+        reason, message = "DeletionWaits", _waiting(result) or "some objects are still there"
     status = _with(old, moment, ("Ready", "False", reason, message))
     return msgspec.structs.replace(status, held=held, problems=problems, objects=result.owned)
 
@@ -168,6 +169,8 @@ def _verdict(
         how = _command("approve", result.app)
         return "PruneHeld", f"the prune of {_objects(held.count)} waits: {how} lets it go on"
     state = f"{_objects(result.owned)} applied" + (" and ready" if waited else "")
+    if waiting := _waiting(result):
+        state += f"; {waiting}"
     if rollback is not None:
         rejected, to = short(rollback.rejected), short(rollback.to)
         return "RolledBack", f"{state}, rolled back to {to}; {rejected} is not taken again, a newer commit is"
@@ -189,8 +192,16 @@ def _object_and(sentence: str) -> tuple[str, Literal["NotReady"], str]:
 def _held(result: SyncResult) -> Held | None:
     if not result.held_digest:
         return None
-    ids = [str(change.id) for change in result.of(Action.HELD)]
+    ids = list(map(str, result.held))
     return Held(result.held_digest, len(ids), tuple(ids[:LIST_MAX]))
+
+
+def _waiting(result: SyncResult) -> str:
+    """What left the set and waits for something that no person has to do."""
+    waiting = result.of(Action.HELD)
+    if not waiting or result.held:
+        return ""
+    return f"{_objects(len(waiting))} of before not removed yet: {waiting[0].id}: {_line(waiting[0].message)}"
 
 
 def _first(problems: tuple[Problem, ...]) -> str:

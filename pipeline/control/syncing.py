@@ -8,7 +8,7 @@ from functools import partial
 
 import msgspec
 
-from pipeline.app import App, Place
+from pipeline.app import App, Place, parse_duration
 from pipeline.app.status import Brought, Rollback
 from pipeline.control import report
 from pipeline.control import status as said
@@ -16,6 +16,7 @@ from pipeline.control.memory import Memory, Turn
 from pipeline.control.rendering import Material, render
 from pipeline.control.resource import APPROVED_ANNOTATION
 from pipeline.control.shared import Shared
+from pipeline.control.siblings import Siblings
 from pipeline.control.watching import Watching
 from pipeline.errors import LeaseLostError, TrimtabError
 from pipeline.location import short
@@ -44,13 +45,14 @@ class Job:
     interval: float
 
 
-def run(shared: Shared, turn: Turn, job: Job) -> float:
+def run(shared: Shared, siblings: Siblings, turn: Turn, job: Job) -> float:
     """Sync the App at the wanted commit, say what came of it, and return the seconds until the next turn.
 
     Afterwards `turn.memory.ready` says whether it ended well. Raises LeaseLostError; ApiError where the status
     cannot be written.
     """
     app, commit, memory = job.app, job.commit, turn.memory
+    patience = parse_duration(app.spec.wait.timeout, what="spec.wait.timeout")
     log = shared.log.bind(app=turn.name, commit=short(commit))
     ref, committed = "", 0.0
     sources: tuple[Brought, ...] = ()
@@ -62,6 +64,8 @@ def run(shared: Shared, turn: Turn, job: Job) -> float:
                 shared.session, shared.store, watching, turn.stop,
                 approved=turn.annotations.get(APPROVED_ANNOTATION, ""),
                 gate=partial(shared.gates.through, stop=turn.stop),
+                behind=partial(siblings.behind, turn.key, memory, patience),
+                on_planned=partial(siblings.planned, memory, commit),
             )  # fmt: skip
             result = sync(app, checkout, lambda: render(shared, turn, material, log), target)
             sources = said.sources_of(material.others, memory.rendered.rendered if memory.rendered else None)
@@ -82,10 +86,12 @@ def run(shared: Shared, turn: Turn, job: Job) -> float:
     memory.ready = (memory.generation, commit) if result.ok else None
     report.tell(shared, turn, result, status, committed, log)
     report.write(shared, turn, status)
+    siblings.concern(result.concerned)
     if any(change.temporary for change in result.changes):
         return backoff(memory, job.interval)
     memory.failures = 0
-    return jittered(job.interval)
+    # Who is waited for wakes this App; when that takes too long, a person has to decide.
+    return jittered(min(job.interval, patience) if result.waits else job.interval)
 
 
 @contextmanager

@@ -3,11 +3,13 @@
 import threading
 import time
 
+from pipeline.control.memory import Memories
 from pipeline.control.queue import WorkQueue
 from pipeline.control.reconcile import Reconciler
 from pipeline.control.removal import Removal
 from pipeline.control.resource import AppKey
 from pipeline.control.shared import Shared
+from pipeline.control.siblings import Siblings
 from pipeline.errors import LeaseLostError
 from pipeline.source.command import kill_running as kill_git
 from renderers.tool import kill_running as kill_tools
@@ -22,7 +24,9 @@ class Term:
     def __init__(self, shared: Shared, *, workers: int) -> None:
         self._shared = shared
         self._queue: WorkQueue[AppKey] = WorkQueue()
-        self._reconciler = Reconciler(shared, Removal(shared), self._queue.add)
+        memories = Memories()
+        siblings = Siblings(shared.apps, memories, shared.polls.answer, self._queue.add)
+        self._reconciler = Reconciler(shared, Removal(shared, siblings), siblings, memories, self._queue.add)
         self._threads = [
             threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(workers)
         ]

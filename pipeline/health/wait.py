@@ -1,31 +1,31 @@
 """Waits until objects are current or have failed: one LIST and one watch a resource, no polling."""
 
 import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from pipeline.app import HealthCheck
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.discovery import Resource
 from pipeline.cluster.errors import ApiError
 from pipeline.errors import ClusterUnreachableError
-from pipeline.health.explain import explain
-from pipeline.health.rules import Health, State, assess
+from pipeline.health.board import Board
+from pipeline.health.explain import explain_all
+from pipeline.health.rules import assess
+from pipeline.health.state import Health, State, failed, waiting
+from pipeline.health.storage import Classes
 from renderers.manifest import ObjectId
 
-_SETTLED = (State.CURRENT, State.FAILED)
-_GONE = Health(State.FAILED, "is gone: somebody deleted it, or took this App's label off")
+_GONE = failed("is gone: somebody deleted it, or took this App's label off")
 #: Seconds before a stream that ended is resumed, or a request that failed is tried again.
 _PAUSE = 0.2
 #: How long a thread may take to end, in seconds.
 _PATIENCE = 1.0
-#: How often it is looked whether `stop` was set, in seconds.
-_GLANCE = 0.1
+_NO_TIMEOUTS: Mapping[ObjectId, float] = {}
 
 
-def wait(
+def wait(  # noqa: PLR0913 - what to wait for, for how long, who is told
     connection: Connection,
     resources: Mapping[ObjectId, Resource],
     *,
@@ -33,75 +33,53 @@ def wait(
     timeout: float,
     stop: threading.Event,
     on_change: Callable[[ObjectId, Health], None] | None = None,
+    timeouts: Mapping[ObjectId, float] = _NO_TIMEOUTS,
+    checks: Sequence[HealthCheck] = (),
+    until: Callable[[], bool] = lambda: False,
+    masked: Callable[[str], str] = lambda text: text,
 ) -> dict[ObjectId, Health]:
-    """Watch these objects until each is current or failed, `timeout` (seconds) is over, or `stop` is set.
+    """Watch these objects until each is current, has failed, or has had its time, or `stop` is set.
 
-    All carry the label that `selector` means. Returns the last health of each; what was not ready in time keeps its
-    state, with what its Pods say. `on_change` is told of each change, from any thread, one at a time. An object that
+    All carry the label that `selector` means. An object's time are `timeout` seconds, or its own in `timeouts`; then
+    it counts as failed, with what its Pods say. `checks` are the App's own rules. `until` is asked ten times a second,
+    and True ends the wait too, with each object's state as it is then. `on_change` is told of each change, from any
+    thread, one at a time. `masked` takes secret values out of what programs wrote into their logs. An object that
     cannot be read counts as failed, with the reason.
     """
-    board = _Board(resources, on_change)
+    board = Board({object_id: timeouts.get(object_id, timeout) for object_id in resources}, on_change)
     done = threading.Event()
-    follower = _Follower(connection, board, selector, done)
+    follower = _Follower(connection, board, selector, checks, done)
     try:
         for resource, ids in _by_resource(resources).items():
             namespaces = {object_id.namespace for object_id in ids}
             everywhere = len(namespaces) > 1 or not resource.namespaced
             follower.start(resource, None if everywhere else next(iter(namespaces)), ids)
-        board.wait(time.monotonic() + timeout, stop)
+        complete = board.wait(stop, until)
     finally:
         done.set()
         follower.join()
-    if not stop.is_set():
-        board.explain(connection)
-    return dict(board.health)
-
-
-class _Board:
-    """What is known of each object. All methods may be called from any thread."""
-
-    def __init__(self, ids: Iterable[ObjectId], on_change: Callable[[ObjectId, Health], None] | None) -> None:
-        self.health = dict.fromkeys(ids, Health(State.IN_PROGRESS, "has not been seen yet"))
-        self._seen: dict[ObjectId, Mapping[str, Any] | None] = {}
-        self._on_change = on_change
-        self._changed = threading.Condition()
-
-    def tell(self, object_id: ObjectId, health: Health, seen: Mapping[str, Any] | None = None) -> None:
-        with self._changed:
-            self._seen[object_id] = seen
-            if self.health[object_id] != health:
-                self.health[object_id] = health
-                if self._on_change is not None:
-                    self._on_change(object_id, health)
-                self._changed.notify_all()
-
-    def settled(self, ids: Iterable[ObjectId]) -> bool:
-        return all(self.health[object_id].state in _SETTLED for object_id in ids)
-
-    def wait(self, deadline: float, stop: threading.Event) -> None:
-        with self._changed:
-            while not self.settled(self.health) and not stop.is_set():
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return
-                self._changed.wait(min(left, _GLANCE))
-
-    def explain(self, connection: Connection) -> None:
-        """Add to what is not current what its Pods say."""
-        for object_id, health in self.health.items():
-            seen = self._seen.get(object_id)
-            story = explain(connection, seen) if seen is not None and health.state is not State.CURRENT else ""
-            if story:
-                self.health[object_id] = replace(health, message=f"{health.message}; {story}")
+    if not complete:
+        return dict(board.health)
+    board.give_up()
+    return explain_all(connection, board.health, board.seen, masked=masked)
 
 
 class _Follower:
     """The threads that keep the board up to date, one for each resource and namespace (or all namespaces)."""
 
-    def __init__(self, connection: Connection, board: _Board, selector: str, done: threading.Event) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        board: Board,
+        selector: str,
+        checks: Sequence[HealthCheck],
+        done: threading.Event,
+    ) -> None:
         self._connection = connection
         self._board = board
         self._selector = selector
+        self._checks = checks
+        self._classes = Classes(connection)
         self._done = done
         self._threads: list[threading.Thread] = []
 
@@ -125,10 +103,10 @@ class _Follower:
                         self.start(resource, each, frozenset(item for item in ids if item.namespace == each))
                     return
                 if not error.temporary and error.status != 410:
-                    self._tell_all(ids, Health(State.FAILED, f"its health cannot be read: {error.message}"))
+                    self._tell_all(ids, failed(f"its health cannot be read: {error.message}"))
                     return
             except ClusterUnreachableError as error:
-                self._tell_all(ids, Health(State.IN_PROGRESS, error.message))
+                self._tell_all(ids, waiting(error.message))
             self._done.wait(_PAUSE)
 
     def _follow(self, resource: Resource, namespace: str | None, ids: frozenset[ObjectId]) -> None:
@@ -161,9 +139,18 @@ class _Follower:
         if object_id not in ids:
             return None
         # A Job that is complete stays so, though it may remove itself (ttlSecondsAfterFinished).
-        if resource.kind != "Job" or self._board.health[object_id].state is not State.CURRENT:
-            self._board.tell(object_id, _GONE if deleted else assess(item), None if deleted else item)
+        if resource.kind == "Job" and self._board.health[object_id].state is State.CURRENT:
+            return object_id
+        if deleted:
+            self._board.tell(object_id, _GONE)
+        else:
+            self._board.tell(object_id, self._assess(item), item)
         return object_id
+
+    def _assess(self, item: Mapping[str, Any]) -> Health:
+        health = assess(item, self._checks)
+        is_claim = (item["apiVersion"], item["kind"]) == ("v1", "PersistentVolumeClaim")
+        return self._classes.judge(item, health) if is_claim else health
 
     def _tell_all(self, ids: Iterable[ObjectId], health: Health) -> None:
         for object_id in ids:

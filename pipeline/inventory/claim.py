@@ -64,7 +64,7 @@ def _rebuilt(session: Session, app: App, stored: Stored, fresh: Record) -> Opene
     owner = owners.pop()
     _unclaimed(session.connection, app, stored, owner)
     versions = {(resource.kind, resource.group): resource.version for resource in resources}
-    manager = field_manager(app, owner)
+    manager = field_manager(app.name, owner)
     entries = [
         Entry(live.id, versions[live.id.kind, live.id.group], Standing.ADOPTED, uid=live.uid)
         for live in left

@@ -13,7 +13,9 @@ from pipeline.cluster.fields import apply_entry, fingerprint
 from pipeline.inventory.names import APPLY_ANNOTATION, OBJECT_ANNOTATION, OWNER_ANNOTATION, PRUNE_ANNOTATION
 from renderers.manifest import ObjectId
 
+PROPAGATION_ANNOTATION = "trimtab.dev/propagation"
 _HELM_POLICY = "helm.sh/resource-policy"
+_FLUX_IGNORE = "fluxcd.io/ignore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,9 @@ class LiveObject:
     """What metadata says of one object that carries the App's label.
 
     `owner` and `object` are our annotations as they stand on it: a copy (a Service's Endpoints, a restored
-    backup) carries another object's. `has_entry`: whether our field manager has an Apply entry.
+    backup) carries another object's. `has_entry`: whether our field manager has an Apply entry. `prune`, `apply`,
+    `propagation` and `keep` are wishes that are written on it. `terminating`: somebody has deleted it, and it goes when
+    its `finalizers` are done.
     `metadata` is kept only where the fingerprint is not the expected one, to name the fields that drifted.
     """
 
@@ -34,8 +38,10 @@ class LiveObject:
     has_entry: bool
     prune: str = ""
     apply: str = ""
+    propagation: str = ""
     keep: bool = False
     terminating: bool = False
+    finalizers: tuple[str, ...] = ()
     metadata: Mapping[str, Any] | None = None
 
     def is_ours(self, owner: str) -> bool:
@@ -76,9 +82,11 @@ def observe(meta: Mapping[str, Any], resource: Resource, *, manager: str, expect
         object=annotations.get(OBJECT_ANNOTATION, ""),
         has_entry=apply_entry(metadata, manager) is not None,
         prune=annotations.get(PRUNE_ANNOTATION, ""),
-        apply=annotations.get(APPLY_ANNOTATION, ""),
+        apply="ignore" if annotations.get(_FLUX_IGNORE) == "true" else annotations.get(APPLY_ANNOTATION, ""),
+        propagation=annotations.get(PROPAGATION_ANNOTATION, ""),
         keep=annotations.get(_HELM_POLICY, "") == "keep",
         terminating="deletionTimestamp" in metadata,
+        finalizers=tuple(metadata.get("finalizers") or ()),
         metadata=None if print_of == expected else metadata,
     )
 
@@ -110,7 +118,8 @@ def read_live(
         try:
             scan(resource, namespace)
         except ApiError as error:
-            if not error.not_found:
+            # A version that is served no more hides its objects. A namespace that is gone has none.
+            if error.kind_missing or not error.not_found:
                 unlisted[resource] = error.message
 
     def scan_all(resource: Resource, namespaces: set[str]) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 
 from renderers.manifest import ObjectId, TrimtabError
 
-#: Raised when a newer Trimtab changes what the record means; an unknown format is never guessed at.
-FORMAT = 1
+#: Raised when a newer Trimtab changes what the record means; an unknown format is never guessed at. The first one
+#: knew no claims and no offers.
+FORMAT = 2
+_WITHOUT_CLAIMS = 1
 #: A ConfigMap may hold 1 MiB (Kubernetes, ConfigMaps); the rest is for the head, names and metadata.
 PART_BYTES = 768 << 10
 #: What unpacking may come to: an inventory of a million objects, and no decompression bomb.
@@ -74,7 +76,8 @@ class Record:
 
     `cluster` is the UID of the namespace kube-system: another UID means another cluster. `epoch` grows with each
     write. `held` are the object ids whose prune waits for approval, with `held_digest` of exactly these objects;
-    `approved` is the digest that a person approved.
+    `approved` is the digest that a person approved. `claims` are objects that this App wants and another one owns,
+    `offers` those that it owns, wants no more, and leaves to the one that claims them: each with the other App's label.
     """
 
     app: str
@@ -91,6 +94,8 @@ class Record:
     held_digest: str = ""
     approved: str = ""
     entries: Mapping[ObjectId, Entry] = field(default_factory=dict)
+    claims: Mapping[ObjectId, str] = field(default_factory=dict)
+    offers: Mapping[ObjectId, str] = field(default_factory=dict)
 
     def with_entries(self, entries: Iterable[Entry]) -> "Record":
         """The same record with these entries instead."""
@@ -117,7 +122,8 @@ def encode(record: Record) -> tuple[dict[str, Any], tuple[bytes, ...]]:
          e.fingerprint]
         for e in sorted(record.entries.values(), key=lambda entry: entry.id)
     ]  # fmt: skip
-    packed = zlib.compress(json.dumps(rows, separators=(",", ":")).encode(), 6)
+    content = {"entries": rows, "claims": _moves(record.claims), "offers": _moves(record.offers)}
+    packed = zlib.compress(json.dumps(content, separators=(",", ":")).encode(), 6)
     parts = tuple(packed[start : start + PART_BYTES] for start in range(0, len(packed), PART_BYTES))
     outcome = record.outcome
     head: dict[str, Any] = {
@@ -148,7 +154,7 @@ def encode(record: Record) -> tuple[dict[str, Any], tuple[bytes, ...]]:
 def decode(head: Mapping[str, Any], parts: Iterable[bytes]) -> Record:
     """Read what `encode` wrote. Raises InventoryDamagedError when a byte is not as it was written."""
     try:
-        if head["format"] != FORMAT:
+        if head["format"] not in (FORMAT, _WITHOUT_CLAIMS):
             raise InventoryError(
                 f"the inventory of {head.get('app')} has format {head['format']!r}, and this Trimtab reads {FORMAT}",
                 hint="use the Trimtab that wrote it, or a newer one",
@@ -160,7 +166,9 @@ def decode(head: Mapping[str, Any], parts: Iterable[bytes]) -> Record:
         text = unpacker.decompress(packed, _UNPACKED_MAX)
         if not unpacker.eof:
             raise InventoryDamagedError("the inventory unpacks to more than it may")
-        entries = {entry.id: entry for entry in map(_entry, json.loads(text))}
+        content = json.loads(text)
+        if head["format"] == _WITHOUT_CLAIMS:
+            content = {"entries": content, "claims": [], "offers": []}
         source, outcome = head["source"], head["outcome"]
         return Record(
             app=head["app"],
@@ -176,10 +184,21 @@ def decode(head: Mapping[str, Any], parts: Iterable[bytes]) -> Record:
             held=tuple(head["held"]),
             held_digest=head["heldDigest"],
             approved=head["approved"],
-            entries=entries,
+            entries={entry.id: entry for entry in map(_entry, content["entries"])},
+            claims=dict(map(_move, content["claims"])),
+            offers=dict(map(_move, content["offers"])),
         )
     except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
         raise InventoryDamagedError(f"the inventory cannot be read: {type(error).__name__}") from error
+
+
+def _moves(moves: Mapping[ObjectId, str]) -> list[list[str]]:
+    return [[each.kind, each.group, each.namespace, each.name, moves[each]] for each in sorted(moves)]
+
+
+def _move(row: list[str]) -> tuple[ObjectId, str]:
+    kind, group, namespace, name, label = row
+    return ObjectId(kind=kind, group=group, namespace=namespace, name=name), label
 
 
 def _entry(row: list[str]) -> Entry:

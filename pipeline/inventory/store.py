@@ -19,7 +19,7 @@ from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.discovery import Resource
 from pipeline.cluster.errors import ApiError
-from pipeline.inventory.names import INVENTORY_LABEL, app_label
+from pipeline.inventory.names import CLAIMS_LABEL, INVENTORY_LABEL, app_label
 from pipeline.inventory.record import InventoryDamagedError, InventoryError, Record, decode, encode
 
 _VERBS = frozenset({"get", "list", "watch", "create", "update", "patch", "delete"})
@@ -85,6 +85,14 @@ class Store:
                 head = elsewhere
         return Stored(self._namespace, None) if head is None else self._read(head)
 
+    def records(self, selector: str) -> Iterator[tuple[str, Record]]:
+        """Each inventory here that the label selector means and that can be read, with the label of its App."""
+        heads, _ = objects.list_objects(self._connection, CONFIG_MAPS, self._namespace, selector=selector)
+        for head in heads:
+            record = self._read(head).record if "head" in (head.get("data") or {}) else None
+            if record is not None:
+                yield head["metadata"]["labels"][INVENTORY_LABEL], record
+
     def _fall_back(self) -> None:
         self._namespace, self._fallback = self._fallback, ""
 
@@ -104,7 +112,7 @@ class Store:
         head, parts = encode(record)
         for number, part in enumerate(parts[1:], start=1):
             self._write_part(app, f"{_head_name(app)}.{record.epoch}.{number}", part)
-        body = self._head_object(app, head, parts[0])
+        body = self._head_object(app, head, parts[0], claims=bool(record.claims))
         try:
             written = self._write_head(stored, body)
         except ApiError as error:
@@ -231,9 +239,11 @@ class Store:
             if name.startswith(prefix) and epoch.isdigit() and int(epoch) < before:
                 objects.delete(self._connection, CONFIG_MAPS, self._namespace, name, uid=meta["metadata"]["uid"])
 
-    def _head_object(self, app: App, head: dict[str, Any], part: bytes) -> dict[str, Any]:
+    def _head_object(self, app: App, head: dict[str, Any], part: bytes, *, claims: bool) -> dict[str, Any]:
         body = self._part_object(app, _head_name(app), part)
         del body["metadata"]["labels"][f"{INVENTORY_LABEL}-part"]
+        if claims:
+            body["metadata"]["labels"][CLAIMS_LABEL] = "true"
         return {**body, "data": {"head": json.dumps(head, indent=1, ensure_ascii=False)}}
 
     def _part_object(self, app: App, name: str, part: bytes) -> dict[str, Any]:

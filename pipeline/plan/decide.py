@@ -1,17 +1,21 @@
 """The pure decision: what to send, leave, prune, release or hold, and why. Reads nothing, does nothing."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pipeline.app import Prune
 from pipeline.cluster.discovery import Discovery, Resource
 from pipeline.cluster.fields import lost_fields
 from pipeline.inventory.live import Live, LiveObject
-from pipeline.inventory.record import Entry, Record, Standing
-from pipeline.plan.model import Change
-from pipeline.plan.prepare import Desired, stage_of
+from pipeline.inventory.moves import Offer
+from pipeline.inventory.record import Entry, Record, Standing, digest_of
+from pipeline.plan.model import Behind, Change
+from pipeline.plan.order import stage_of
+from pipeline.plan.prepare import Desired
+from pipeline.plan.resolve import Awaited
 from pipeline.plan.vetoes import VETOES, Candidate, Verdict
 from pipeline.plan.vetoes.guard import held
+from renderers.manifest import ObjectId
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,8 @@ class Send:
     """One PATCH to come. `uid` is empty for a first touch: an object that is not surely ours yet.
 
     `entry` is what the inventory says of it, None for a new one; `live` what the LIST showed; `reason` is for people.
-    `force`: it was seen to be ours, so a field that somebody else took may be taken back at once.
+    `force`: it was seen to be ours, so a field that somebody else took may be taken back at once. `takes`: another App
+    leaves it to this one.
     """
 
     desired: Desired
@@ -28,17 +33,22 @@ class Send:
     live: LiveObject | None
     reason: str
     force: bool
+    takes: Offer | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """What becomes of one object that left the set. `resource` is None where its kind is served no more."""
+    """What becomes of one object that left the set. `resource` is None where its kind is served no more.
+
+    `claimant` is the label of the App that it is left to.
+    """
 
     entry: Entry
     live: LiveObject | None
     resource: Resource | None
     verdict: Verdict
     reason: str
+    claimant: str = ""
 
     @property
     def first(self) -> bool:
@@ -50,7 +60,8 @@ class Leave:
 class Plan:
     """One sync, decided. `held_digest` is what an approval must name when anything is held.
 
-    `survivors` are entries of objects that are not touched now and stay in the inventory.
+    `survivors` are entries of objects that are not touched now and stay in the inventory. `awaited` are objects of a
+    kind that comes with the App. `waits`: prunes wait for other Apps to be planned.
     """
 
     sends: tuple[Send, ...]
@@ -58,8 +69,15 @@ class Plan:
     unchanged: tuple[Entry, ...]
     survivors: tuple[Entry, ...]
     failed: tuple[Change, ...] = ()
+    awaited: tuple[Awaited, ...] = ()
     warnings: tuple[str, ...] = ()
     held_digest: str = ""
+    waits: bool = False
+
+    @property
+    def delayed(self) -> bool:
+        """Whether something that left the set lives on for now, which people are told at each sync."""
+        return any(leave.verdict is Verdict.WAIT for leave in self.leaves)
 
     @property
     def empty(self) -> bool:
@@ -67,12 +85,24 @@ class Plan:
         acts = (Verdict.PRUNE, Verdict.RELEASE, Verdict.FORGET)
         return not self.sends and not any(leave.verdict in acts for leave in self.leaves)
 
+    @property
+    def offers(self) -> Mapping[ObjectId, str]:
+        """What is left to other Apps, each with the label of the App."""
+        return {leave.entry.id: leave.claimant for leave in self.leaves if leave.verdict is Verdict.OFFER}
+
+    @property
+    def held(self) -> tuple[ObjectId, ...]:
+        """What an approval would let go, in the order of ids."""
+        return tuple(sorted(leave.entry.id for leave in self.leaves if leave.verdict is Verdict.HOLD))
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the App says about deciding. `approved`: the digest a person approved; `approve_all`: `--yes`.
 
-    `deletion`: the App itself goes. `release`: its objects stay, so nothing is deleted.
+    `deletion`: the App itself goes. `release`: its objects stay, so nothing is deleted. `claims` are what other Apps
+    want of this one (with their labels), `offers` what others leave to it; nothing is pruned as long as Apps are
+    `behind`.
     """
 
     prune: Prune
@@ -80,9 +110,12 @@ class Rules:
     release: bool = False
     approved: str = ""
     approve_all: bool = False
+    claims: Mapping[ObjectId, str] = field(default_factory=dict)
+    offers: Mapping[ObjectId, Offer] = field(default_factory=dict)
+    behind: Behind = Behind()
 
 
-def decide(
+def decide(  # noqa: PLR0913 - what is wanted, recorded, seen and known, and what cannot be sent
     desired: Sequence[Desired],
     record: Record,
     live: Live,
@@ -90,27 +123,32 @@ def decide(
     rules: Rules,
     *,
     failed: Iterable[Change] = (),
+    awaited: Iterable[Awaited] = (),
     warnings: Iterable[str] = (),
 ) -> Plan:
     """Compare what should be with what was recorded and what was seen.
 
-    The same arguments give the same plan. `failed` are objects of the set that cannot be sent: what the inventory
-    knows of them survives.
+    The same arguments give the same plan. `failed` and `awaited` are objects of the set that cannot be sent (now):
+    what the inventory knows of them survives.
     """
-    failed = tuple(failed)
+    failed, awaited = tuple(failed), tuple(awaited)
     sends: list[Send] = []
     unchanged: list[Entry] = []
-    for wanted in sorted(desired, key=lambda item: (item.stage, item.id)):
-        entry = record.entries.get(wanted.id)
+    in_set = {wanted.id for wanted in desired}
+    by_uid = {entry.uid: entry for entry in record.entries.values() if entry.uid and entry.id not in in_set}
+    kept_uids = frozenset(seen.uid for wanted in desired if (seen := live.get(wanted.id)) is not None)
+    for wanted in sorted(desired, key=lambda item: (item.place, item.id)):
+        entry = record.entries.get(wanted.id) or _moved(wanted, live, by_uid)
         reason = _why_send(wanted, entry, live, record.owner)
         if reason is None and entry is not None:
             unchanged.append(entry)
         elif reason:
-            sends.append(_send(wanted, entry, live.get(wanted.id), record.owner, reason))
+            offer = rules.offers.get(wanted.id)
+            sends.append(replace(_send(wanted, entry, live.get(wanted.id), record.owner, reason), takes=offer))
 
-    in_set = {wanted.id for wanted in desired}
     # Without its namespace a manifest of an unknown kind may be any object of that name: keep all of them.
-    unplaced = {(change.id.kind, change.id.group, change.id.name) for change in failed}
+    absent = [*(each.id for each in failed), *(each.id for each in awaited)]
+    unplaced = {(each.kind, each.group, each.name) for each in absent}
     leaves: list[Leave] = []
     survivors: list[Entry] = []
     for entry in record.entries.values():
@@ -119,24 +157,20 @@ def decide(
         if (entry.id.kind, entry.id.group, entry.id.name) in unplaced:
             survivors.append(entry)
         else:
-            leaves.append(_leave(entry, live, record.owner, discovery, rules))
+            leaves.append(_leave(entry, live, record, discovery, rules, kept_uids))
     leaves.sort(key=lambda leave: (-stage_of(leave.entry.id), leave.entry.id))
 
-    digest = ""
-    if not rules.approve_all:
-        prunes = [leave.live for leave in leaves if leave.verdict is Verdict.PRUNE and leave.live is not None]
-        digest = held(prunes, len(record.entries), rules.prune.guard, approved=rules.approved)
-    if digest:
-        share = f"{sum(leave.verdict is Verdict.PRUNE for leave in leaves)} of {len(record.entries)} objects"
-        leaves = [_hold(leave, share) if leave.verdict is Verdict.PRUNE else leave for leave in leaves]
+    leaves, digest = _guarded(leaves, len(record.entries), rules)
     return Plan(
         sends=tuple(sends),
         leaves=tuple(leaves),
         unchanged=tuple(unchanged),
         survivors=tuple(survivors),
         failed=failed,
-        warnings=tuple(warnings),
+        awaited=awaited,
+        warnings=(*warnings, *_unseen(leaves)),
         held_digest=digest,
+        waits=bool(rules.behind.apps) and any(leave.verdict is Verdict.WAIT for leave in leaves),
     )
 
 
@@ -177,7 +211,9 @@ def _send(wanted: Desired, entry: Entry | None, seen: LiveObject | None, owner: 
     return Send(wanted, uid, entry, seen, reason, force=bool(uid) and seen is not None and seen.is_ours(owner))
 
 
-def _leave(entry: Entry, live: Live, owner: str, discovery: Discovery, rules: Rules) -> Leave:
+def _leave(  # noqa: PLR0913 - all that a verdict depends on
+    entry: Entry, live: Live, record: Record, discovery: Discovery, rules: Rules, kept_uids: frozenset[str]
+) -> Leave:
     resource = discovery.find(entry.id.kind, entry.id.group, entry.version)
     seen = live.get(entry.id)
     if resource is None:
@@ -186,14 +222,61 @@ def _leave(entry: Entry, live: Live, owner: str, discovery: Discovery, rules: Ru
         return Leave(entry, seen, None, Verdict.FORGET, "its kind is gone from the cluster, and its objects with it")
     if entry.standing is Standing.PENDING and seen is None and not entry.uid and resource not in live.unlisted:
         return Leave(entry, None, resource, Verdict.FORGET, "it was never created")
-    if rules.release:
-        return Leave(entry, seen, resource, Verdict.RELEASE, "the App goes and its objects stay")
-    candidate = Candidate(entry, seen, owner, rules.prune, unlisted=live.unlisted.get(resource, ""))
+    if entry.id in record.offers and seen is None and resource not in live.unlisted:
+        why = f"it was handed over to App {record.offers[entry.id]}"
+        return Leave(entry, None, resource, Verdict.RELEASE, why)
+    claimant = rules.claims.get(entry.id, "")
+    candidate = Candidate(
+        entry, seen, record.owner, rules.prune, unlisted=live.unlisted.get(resource, ""), claimed_by=claimant,
+        kept_uids=kept_uids,
+    )  # fmt: skip
     verdict, why = judge(candidate)
+    if rules.release and verdict is not Verdict.OFFER:
+        return Leave(entry, seen, resource, Verdict.RELEASE, "the App goes and its objects stay")
     if verdict is Verdict.PRUNE and rules.deletion:
         why = "the App is deleted"
-    return Leave(entry, seen, resource, verdict, why)
+    return Leave(entry, seen, resource, verdict, why, claimant)
 
 
-def _hold(leave: Leave, share: str) -> Leave:
-    return Leave(leave.entry, leave.live, leave.resource, Verdict.HOLD, f"the guard holds a prune of {share}")
+def _moved(wanted: Desired, live: Live, by_uid: Mapping[str, Entry]) -> Entry | None:
+    """What the inventory knows of the object under the id that it had in another API group."""
+    seen = live.get(wanted.id)
+    entry = by_uid.get(seen.uid) if seen is not None else None
+    return replace(entry, id=wanted.id) if entry is not None else None
+
+
+def _unseen(leaves: Iterable[Leave]) -> list[str]:
+    """What left the set and cannot be looked at, because the server of its API group does not answer."""
+    hidden = [leave.entry.id for leave in leaves if leave.verdict is Verdict.KEEP and leave.resource is None]
+    return [f"{object_id} left git and is kept: its API group does not answer at the moment" for object_id in hidden]
+
+
+def _guarded(leaves: list[Leave], total: int, rules: Rules) -> tuple[list[Leave], str]:
+    """Put off the prunes that others have to speak about first, or hold those that a person has to approve.
+
+    Returns also the digest that an approval must name, empty where nothing is held.
+    """
+    prunes = [leave for leave in leaves if leave.verdict is Verdict.PRUNE and leave.live is not None]
+    if rules.approve_all or not prunes:
+        return leaves, ""
+    seen = [leave.live for leave in prunes if leave.live is not None]
+    if rules.behind.apps:
+        apps = f"App{'s' if len(rules.behind.apps) > 1 else ''} {', '.join(rules.behind.apps)}"
+        of = f"{apps}, of the same repository and branch, may want it and"
+        if not rules.behind.overdue:
+            return _instead(leaves, Verdict.WAIT, f"{of} has not been planned at this commit yet"), ""
+        digest = digest_of((live.id, live.uid) for live in seen)
+        if digest != rules.approved:
+            return _instead(leaves, Verdict.HOLD, f"{of} could not be planned at this commit"), digest
+        return leaves, ""
+    digest = held(seen, total, rules.prune.guard, approved=rules.approved)
+    if not digest:
+        return leaves, ""
+    count = sum(leave.verdict is Verdict.PRUNE for leave in leaves)
+    return _instead(leaves, Verdict.HOLD, f"the guard holds a prune of {count} of {total} objects"), digest
+
+
+def _instead(leaves: Iterable[Leave], verdict: Verdict, reason: str) -> list[Leave]:
+    return [
+        replace(leave, verdict=verdict, reason=reason) if leave.verdict is Verdict.PRUNE else leave for leave in leaves
+    ]

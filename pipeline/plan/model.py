@@ -2,6 +2,7 @@
 
 import enum
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from renderers.manifest import ObjectId
 
@@ -30,3 +31,13 @@ class Change:
     action: Action
     message: str = ""
     temporary: bool = False
+
+
+class Behind(NamedTuple):
+    """Apps that may want what another one is to prune, and have not been planned at the present commit yet.
+
+    `overdue`: that has lasted so long that a person has to decide.
+    """
+
+    apps: tuple[str, ...] = ()
+    overdue: bool = False

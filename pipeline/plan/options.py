@@ -1,5 +1,6 @@
 """What the annotations of one manifest ask of its apply: order, patience, conflicts, recreation. Pure."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,8 @@ CONFLICTS_ANNOTATION = "trimtab.dev/conflicts"
 RECREATE_ANNOTATION = "trimtab.dev/recreate"
 _FLUX_IGNORE = "fluxcd.io/ignore"
 _ARGO_WAVE = "argocd.argoproj.io/sync-wave"
-_DEPENDS_ON = "config.kubernetes.io/depends-on"
+DEPENDS_ON_ANNOTATION = "config.kubernetes.io/depends-on"
+_NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def options_of(annotations: Mapping[str, Any]) -> Options:
         conflicts=_word(annotations, CONFLICTS_ANNOTATION),
         recreate=_word(annotations, RECREATE_ANNOTATION),
         wave=_wave(annotations),
-        depends_on=_depends_on(str(annotations.get(_DEPENDS_ON, ""))),
+        depends_on=_depends_on(str(annotations.get(DEPENDS_ON_ANNOTATION, ""))),
         timeout=None if timeout is None else parse_duration(str(timeout), what=f"the annotation {TIMEOUT_ANNOTATION}"),
     )
 
@@ -67,12 +69,10 @@ def _word(annotations: Mapping[str, Any], name: str) -> str:
 def _wave(annotations: Mapping[str, Any]) -> int:
     for name in (WAVE_ANNOTATION, _ARGO_WAVE):
         if name in annotations:
-            try:
-                return int(annotations[name])
-            except ValueError:
-                raise InputError(
-                    f"the annotation {name} is {annotations[name]!r}", hint='write a whole number in quotes: "5", "-1"'
-                ) from None
+            text = str(annotations[name]).strip()
+            if not _NUMBER.fullmatch(text):
+                raise InputError(f"the annotation {name} is {text!r}", hint='write a whole number in quotes: "5", "-1"')
+            return int(text)
     return 0
 
 
@@ -88,6 +88,6 @@ def _reference(text: str) -> ObjectId:
         case [group, kind, name] if kind and name:
             return ObjectId(kind=kind, group=group, namespace="", name=name)
     raise InputError(
-        f"the annotation {_DEPENDS_ON} names {text!r}",
+        f"the annotation {DEPENDS_ON_ANNOTATION} names {text!r}",
         hint="write GROUP/namespaces/NAMESPACE/KIND/NAME, or GROUP/KIND/NAME for what has no namespace",
     )

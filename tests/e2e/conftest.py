@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from control import Apps, Controller, Repository
+from crash import Mortal
+from things import WIDGET_CRD
 
 
 def config_map(name: str, **data: str) -> dict[str, Any]:
@@ -86,6 +88,12 @@ class Deployed:
             and "trimtab.dev/inventory" not in item["metadata"].get("labels", {})
         }
 
+    def delete(self, *flags: str, code: int = 0) -> Any:
+        inventory = self.inventory or self.namespace
+        result = self.trimtab("delete", self.name, "--inventory-namespace", inventory, "--yes", "-o", "json", *flags)
+        assert result.code == code, result.out + result.err
+        return json.loads(result.out)
+
     def record(self) -> dict[str, Any]:
         """The head of the inventory and its objects, as `status` tells them."""
         result = self.trimtab(
@@ -106,6 +114,18 @@ def folder(tmp_path: Path) -> Folder:
 def app(trimtab: Callable[..., Any], control_plane: Any, namespace: str, folder: Folder) -> Deployed:
     """An App named `shop`, with its inventory in the test's own namespace."""
     return Deployed(trimtab, control_plane.kubectl, folder, "shop", namespace)
+
+
+@pytest.fixture
+def other_app(app: Deployed, tmp_path: Path) -> Callable[[str], Deployed]:
+    """Another App beside `app`, in the same namespaces, with a folder of its own."""
+
+    def make(name: str) -> Deployed:
+        path = tmp_path / f"manifests-{name}"
+        path.mkdir()
+        return Deployed(app.trimtab, app.kubectl, Folder(path), name, app.namespace)
+
+    return make
 
 
 @pytest.fixture
@@ -138,3 +158,12 @@ def start(control_plane: Any, apps: Apps, tmp_path: Path) -> Iterator[Callable[.
 @pytest.fixture
 def make_map() -> Callable[..., dict[str, Any]]:
     return config_map
+
+
+@pytest.fixture(scope="session")
+def worlds(control_plane: Any) -> Iterator[Mortal]:
+    """The connection of those who look at worlds; what is in a world is defined."""
+    control_plane.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(WIDGET_CRD))
+    control_plane.kubectl("wait", "--for=condition=Established", f"crd/{WIDGET_CRD['metadata']['name']}")
+    with Mortal.open(kubeconfig=control_plane.kubeconfig, threads=32) as connection:
+        yield connection

@@ -1,10 +1,14 @@
 """A proxy of the tests between Trimtab and the API server: counts requests, and strikes at a chosen one."""
 
 import http.client
+import math
+import socket
 import ssl
+import struct
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -13,12 +17,30 @@ from urllib.parse import urlsplit
 _HOP = {"connection", "keep-alive", "transfer-encoding", "host", "content-length"}
 
 
+@dataclass(frozen=True)
+class Instead:
+    """What is answered instead of the API server's answer."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The connection is reset after so many bytes of the answer's body; before the first, no answer at all is given."""
+
+    after: int = 0
+
+
 class ApiProxy:
     """Listens on 127.0.0.1 without TLS, forwards to the API server with TLS.
 
     `strike(number, method, path)` is asked before each request is forwarded and, with `after=True`, after its
-    answer came and before it is given on; number counts from 1. It may kill somebody, or return a tuple (status,
-    body) that is answered instead. `token` is added to requests without one: kubectl and helm send none over HTTP.
+    answer came (for a watch: began) and before it is given on; number counts from 1. It may kill somebody, or return
+    what becomes of the request or of its answer: Instead, a tuple (status, body) for short, or Cut. `edit(method, path,
+    answer)` gives an answer another content, and `events(path, line)` each event of a watch
+    (empty: none). `token` is added to requests without one: kubectl and helm send none over HTTP.
     """
 
     def __init__(self, url: str, ca: Path, *, token: str = "") -> None:
@@ -29,6 +51,8 @@ class ApiProxy:
         self._lock = threading.Lock()
         self.requests: list[tuple[str, str]] = []
         self.strike: Callable[..., Any] | None = None
+        self.edit: Callable[[str, str, Instead], Instead] | None = None
+        self.events: Callable[[str, bytes], bytes] | None = None
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -87,9 +111,7 @@ class ApiProxy:
         with self._lock:
             self.requests.append((handler.command, handler.path))
             number = len(self.requests)
-        answer = self.strike(number, handler.command, handler.path, after=False) if self.strike else None
-        if answer is not None:
-            self._answer(handler, *answer)
+        if self._struck(handler, number):
             return
         upstream = http.client.HTTPSConnection(*self._upstream, context=self._context, timeout=60)
         try:
@@ -98,35 +120,78 @@ class ApiProxy:
                 headers.setdefault("Authorization", f"Bearer {self._token}")
             upstream.request(handler.command, handler.path, body, headers)
             response = upstream.getresponse()
-            if "watch=true" in handler.path or "watch=1" in handler.path:
-                self._stream(handler, response)
+            watch = response.status == 200 and ("watch=true" in handler.path or "watch=1" in handler.path)
+            kind = {"Content-Type": response.headers.get("Content-Type", "application/json")}
+            answer = Instead(response.status, b"" if watch else response.read(), kind)
+            if self.edit and not watch:
+                answer = self.edit(handler.command, handler.path, answer)
+            if self._struck(handler, number, answer, watch=response if watch else None):
                 return
-            data = response.read()
-            if self.strike:
-                self.strike(number, handler.command, handler.path, after=True)
-            self._answer(handler, response.status, data, response.headers.get("Content-Type", "application/json"))
+            if watch:
+                self._stream(handler, response)
+            else:
+                self._answer(handler, answer)
         except (OSError, http.client.HTTPException):
             handler.close_connection = True
         finally:
             upstream.close()
 
-    @staticmethod
-    def _answer(
-        handler: BaseHTTPRequestHandler, status: int, data: bytes, content_type: str = "application/json"
-    ) -> None:
-        handler.send_response(status)
-        handler.send_header("Content-Type", content_type)
-        handler.send_header("Content-Length", str(len(data)))
-        handler.end_headers()
-        handler.wfile.write(data)
+    def _struck(
+        self,
+        handler: BaseHTTPRequestHandler,
+        number: int,
+        answer: Instead | None = None,
+        *,
+        watch: http.client.HTTPResponse | None = None,
+    ) -> bool:
+        """Ask `strike`, and do what it says; with `answer` it has come. Tells whether the request is over."""
+        after = answer is not None
+        what = self.strike(number, handler.command, handler.path, after=after) if self.strike else None
+        if isinstance(what, Cut):
+            if what.after and watch is not None:
+                self._stream(handler, watch, most=what.after)
+            elif what.after and answer is not None:
+                self._answer(handler, answer, most=what.after)
+            _reset(handler)
+        elif what is not None:
+            self._answer(handler, what if isinstance(what, Instead) else Instead(*what))
+        return what is not None
 
     @staticmethod
-    def _stream(handler: BaseHTTPRequestHandler, response: http.client.HTTPResponse) -> None:
+    def _answer(handler: BaseHTTPRequestHandler, answer: Instead, *, most: int | None = None) -> None:
+        handler.send_response(answer.status)
+        for name, value in {"Content-Type": "application/json", **answer.headers}.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(answer.body)))
+        handler.end_headers()
+        handler.wfile.write(answer.body[:most])
+
+    def _stream(
+        self, handler: BaseHTTPRequestHandler, response: http.client.HTTPResponse, *, most: float = math.inf
+    ) -> None:
         handler.send_response(response.status)
         handler.send_header("Content-Type", response.headers.get("Content-Type", "application/json"))
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
-        while chunk := response.read1(1 << 16):
-            handler.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
-            handler.wfile.flush()
-        handler.wfile.write(b"0\r\n\r\n")
+        handler.wfile.flush()
+        rest = b""
+        while most > 0 and (chunk := response.read1(1 << 16)):
+            if self.events:
+                *lines, rest = (rest + chunk).split(b"\n")
+                edited = (self.events(handler.path, line) for line in lines)
+                chunk = b"".join(line + b"\n" for line in edited if line)
+            chunk = chunk[: int(min(most, len(chunk)))]
+            most -= len(chunk)
+            if chunk:
+                handler.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+                handler.wfile.flush()
+        if most > 0:
+            handler.wfile.write(b"0\r\n\r\n")
+
+
+def _reset(handler: BaseHTTPRequestHandler) -> None:
+    """Close the client's connection as a crash of the server would: with RST."""
+    handler.wfile.flush()
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.connection.close()
+    handler.close_connection = True

@@ -1,5 +1,6 @@
 """Killing a process at a chosen request to the API server, and looking at what it leaves behind."""
 
+import copy
 import ctypes
 import multiprocessing
 import os
@@ -7,18 +8,24 @@ import secrets
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from pipeline.app import App, Metadata
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.discovery import Resource
+from pipeline.cluster.stream import Stream
+from pipeline.cluster.wire import Response
 from pipeline.inventory.names import APP_LABEL
 from pipeline.inventory.record import Record
 from pipeline.inventory.store import CONFIG_MAPS, NAMESPACES, SECRETS, Store, ensure_namespace
+
+_Answer = TypeVar("_Answer")
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["pipeline.cli.main"])
@@ -114,6 +121,88 @@ class Blow:
         self.fallen = f"{'after' if after else 'before'} {method} {path}"
         self._kill()
         return 503, b""
+
+
+class KilledError(BaseException):
+    """The process died: no `except Exception` of the code that runs in it may go on from here."""
+
+
+@dataclass
+class Moment:
+    """One request of a process inside the test's own, of those that `matter` counted from 1, and what happens there.
+
+    Without `act` the process dies: that request is lost, or with `after` its answer, and so is all that it sends from
+    then on; what other threads have sent already is carried out. Else `act` is called, once, and the process goes on.
+    """
+
+    at: int = sys.maxsize
+    after: bool = False
+    act: Callable[[], object] | None = None
+    matter: Callable[[str, str], bool] = lambda *_: True
+    #: Set when it dies: nobody waits any longer.
+    dead: threading.Event = field(default_factory=threading.Event)
+    count: int = 0
+    #: The request at which it came.
+    fallen: str = ""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def around(self, method: str, path: str, send: Callable[[], _Answer]) -> _Answer:
+        """Send a request, with what comes before and after it."""
+        if self.dead.is_set():
+            raise KilledError
+        with self._lock:
+            self.count += self.matter(method, path)
+            now = self.count == self.at and not self.fallen
+            if now:
+                self.fallen = f"{'after' if self.after else 'before'} {method} {path}"
+        if not now:
+            return send()
+        if not self.after:
+            self._come()
+            return send()
+        answer = send()
+        self._come()
+        return answer
+
+    def _come(self) -> None:
+        if self.act is None:
+            self.dead.set()
+            raise KilledError
+        self.act()
+
+
+class Mortal(Connection):
+    """A connection of a process that a moment may end."""
+
+    moment = Moment()
+
+    def until(self, moment: Moment) -> Self:
+        """The same connection, for a process with that moment in it. Wires are shared."""
+        other = copy.copy(self)
+        other.moment = moment
+        return other
+
+    def request(self, method: str, path: str, **rest: Any) -> Response:
+        return self.moment.around(method, path, lambda: super(Mortal, self).request(method, path, **rest))
+
+    def stream(self, path: str, **rest: Any) -> Stream:
+        return self.moment.around("WATCH", path, lambda: super(Mortal, self).stream(path, **rest))
+
+
+@contextmanager
+def quiet_death() -> Iterator[None]:
+    """A thread of a process that died ends without a word."""
+    hook = threading.excepthook
+
+    def ignore(args: threading.ExceptHookArgs) -> None:
+        if not isinstance(args.exc_value, KilledError):
+            hook(args)
+
+    threading.excepthook = ignore
+    try:
+        yield
+    finally:
+        threading.excepthook = hook
 
 
 class Place:

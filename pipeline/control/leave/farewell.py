@@ -94,7 +94,8 @@ def _released(
     try:
         for _ in range(_TRIES):
             owner = (metadata.get("annotations") or {}).get(OWNER_ANNOTATION, "")
-            operations = release_operations(metadata, manager=field_manager(app, owner), owner=owner) if owner else []
+            manager = field_manager(app.name, owner)
+            operations = release_operations(metadata, manager=manager, owner=owner) if owner else []
             if not operations:
                 return 0
             try:

@@ -5,12 +5,17 @@ one object, is in `guard.py`.
 """
 
 from pipeline.plan.vetoes.base import Candidate, Verdict, Veto
-from pipeline.plan.vetoes.kept import Kept
+from pipeline.plan.vetoes.claimed import Claimed
+from pipeline.plan.vetoes.going import Going
+from pipeline.plan.vetoes.kept import Kept, Misread
+from pipeline.plan.vetoes.moved import Moved
 from pipeline.plan.vetoes.ownership import NotCreatedByUs, NotOurs, PruneOff, Unlisted
 from pipeline.plan.vetoes.protected import Protected
 
-#: Rules that keep everything come first, then those that release.
-VETOES: tuple[Veto, ...] = (PruneOff(), Unlisted(), NotOurs(), Kept(), NotCreatedByUs(), Protected())
+#: A move deletes nothing, so it comes first; then what keeps everything, what releases, and what only waits.
+VETOES: tuple[Veto, ...] = (
+    Moved(), Claimed(), PruneOff(), Unlisted(), NotOurs(), Kept(), NotCreatedByUs(), Misread(), Protected(), Going(),
+)  # fmt: skip
 
-__all__ = ["VETOES", "Candidate", "Kept", "NotCreatedByUs", "NotOurs", "Protected", "PruneOff", "Unlisted", "Verdict",
-           "Veto"]  # fmt: skip
+__all__ = ["VETOES", "Candidate", "Claimed", "Going", "Kept", "Misread", "Moved", "NotCreatedByUs", "NotOurs",
+           "Protected", "PruneOff", "Unlisted", "Verdict", "Veto"]  # fmt: skip

@@ -19,6 +19,10 @@ class Verdict(enum.Enum):
     KEEP = "keep"
     #: Waits for approval (the guard).
     HOLD = "hold"
+    #: Nothing is done now, and people are told what for: other Apps that may want it, a finalizer, an annotation.
+    WAIT = "wait"
+    #: It is left to the App that claims it; once that has taken it, it is released.
+    OFFER = "offer"
     #: It is gone, or somebody else's by now: the inventory forgets it.
     FORGET = "forget"
 
@@ -27,7 +31,8 @@ class Verdict(enum.Enum):
 class Candidate:
     """An object of the inventory that left the set. `live` is None where the LIST did not show it.
 
-    `unlisted` says why its kind could not be listed, empty where it was.
+    `unlisted` says why its kind could not be listed, empty where it was; `claimed_by` is the label of the App that
+    claims it; `kept_uids` are UIDs of objects that the set has.
     """
 
     entry: Entry
@@ -35,6 +40,8 @@ class Candidate:
     owner: str
     prune: Prune
     unlisted: str = ""
+    claimed_by: str = ""
+    kept_uids: frozenset[str] = frozenset()
 
 
 class Veto(Protocol):

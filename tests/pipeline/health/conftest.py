@@ -11,6 +11,8 @@ from harness import ControlPlane
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.discovery import Discovery, Resource
+from pipeline.health.state import Health
+from pipeline.health.wait import wait
 from renderers.manifest import ObjectId
 
 Applied = tuple[ObjectId, Resource]
@@ -39,6 +41,19 @@ def apply(connection: Connection, namespace: str) -> Callable[..., Applied]:
         return ObjectId(body["kind"], group, to if resource.namespaced else "", name), resource
 
     return send
+
+
+@pytest.fixture
+def follow(connection: Connection, namespace: str) -> Callable[..., dict[ObjectId, Health]]:
+    """Waits for objects that were applied so; by `through`, if not by the administrator's own connection."""
+
+    def run(*applied: Applied, through: Connection | None = None, **how: Any) -> dict[ObjectId, Health]:
+        return wait(
+            through or connection, dict(applied), selector=f"test={namespace}",
+            **{"timeout": 60, "stop": threading.Event()} | how,
+        )  # fmt: skip
+
+    return run
 
 
 @pytest.fixture

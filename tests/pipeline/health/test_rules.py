@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.health.rules import Health, State, assess, pod_trouble, settled
+from pipeline.health.rules import Health, State, assess, may_be_unready, settled
+from pipeline.health.workloads import pod_trouble
+from renderers.manifest import ObjectId
 
 CURRENT, IN_PROGRESS, FAILED = State.CURRENT, State.IN_PROGRESS, State.FAILED
 
@@ -125,6 +127,8 @@ def test_daemon_set(strategy: str, status: dict[str, Any] | None, state: State) 
         ("CronJob.batch", {}, {}, CURRENT),
         ("PersistentVolumeClaim", {"phase": "Bound"}, {}, CURRENT),
         ("PersistentVolumeClaim", {"phase": "Pending"}, {}, CURRENT),
+        ("PersistentVolumeClaim", {"phase": "Pending"}, {"storageClassName": ""}, CURRENT),
+        ("PersistentVolumeClaim", {"phase": "Pending"}, {"storageClassName": "fast"}, IN_PROGRESS),
         ("PersistentVolumeClaim", {"phase": "Lost"}, {}, FAILED),
         ("Service", {"loadBalancer": {}}, {"type": "ClusterIP"}, CURRENT),
         ("Service", {"loadBalancer": {}}, {"type": "LoadBalancer"}, IN_PROGRESS),
@@ -133,9 +137,17 @@ def test_daemon_set(strategy: str, status: dict[str, Any] | None, state: State) 
         ("Ingress.networking.k8s.io", {"loadBalancer": {}}, {}, CURRENT),
         ("HorizontalPodAutoscaler.autoscaling", condition("ScalingActive", "False"), {}, CURRENT),
         ("PodDisruptionBudget.policy", condition("DisruptionAllowed", "False"), {}, CURRENT),
+        ("PodDisruptionBudget.policy", {"observedGeneration": 1}, {}, IN_PROGRESS),
         ("CustomResourceDefinition.apiextensions.k8s.io", {"conditions": None}, {}, IN_PROGRESS),
         ("CustomResourceDefinition.apiextensions.k8s.io", condition("Established", "True"), {}, CURRENT),
         ("CustomResourceDefinition.apiextensions.k8s.io", condition("NamesAccepted", "False"), {}, FAILED),
+        ("CustomResourceDefinition.apiextensions.k8s.io", condition("Established", "False"), {}, FAILED),
+        (
+            "CustomResourceDefinition.apiextensions.k8s.io",
+            condition("Established", "False", reason="Installing"),
+            {},
+            IN_PROGRESS,
+        ),
         ("Namespace", {"phase": "Active"}, {}, CURRENT),
         ("Namespace", {}, {}, IN_PROGRESS),
         ("APIService.apiregistration.k8s.io", condition("Available", "True"), {}, CURRENT),
@@ -206,3 +218,13 @@ def test_what_troubles_a_pod(status: dict[str, Any], trouble: str) -> None:
 def test_a_pod_that_crashes_again_and_again_has_failed() -> None:
     status = {"phase": "Running", "containerStatuses": [waiting("CrashLoopBackOff")]}
     assert assess(obj("Pod", status)).state is FAILED
+
+
+@pytest.mark.parametrize(
+    ("kind", "may"),
+    [("Deployment.apps", True), ("Boat.sea.example", True), ("PersistentVolumeClaim", True), ("ConfigMap", False),
+     ("Role.rbac.authorization.k8s.io", False), ("CronJob.batch", False), ("PodDisruptionBudget.policy", False)],
+)  # fmt: skip
+def test_which_kinds_may_exist_and_not_be_ready(kind: str, may: bool) -> None:
+    name, _, group = kind.partition(".")
+    assert may_be_unready(ObjectId(name, group, "ns", "x")) == may

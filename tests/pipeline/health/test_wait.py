@@ -12,6 +12,7 @@ import pytest
 from apiproxy import ApiProxy
 from harness import ControlPlane
 
+from pipeline.app import HealthCheck, Match
 from pipeline.cluster.connection import Connection
 from pipeline.health.rules import Health, State
 from pipeline.health.wait import wait
@@ -20,7 +21,16 @@ from renderers.manifest import ObjectId
 Apply = Callable[..., tuple[ObjectId, Any]]
 
 
-def deployment(name: str = "web", **pod: Any) -> dict[str, Any]:
+def claim(name: str, storage_class: str) -> dict[str, Any]:
+    spec = {
+        "storageClassName": storage_class,
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+    }
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
+
+
+def deployment(name: str = "web", *, starts_after: str = "0s", **pod: Any) -> dict[str, Any]:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -29,7 +39,7 @@ def deployment(name: str = "web", **pod: Any) -> dict[str, Any]:
             "replicas": 2,
             "selector": {"matchLabels": {"app": name}},
             "template": {
-                "metadata": {"labels": {"app": name}},
+                "metadata": {"labels": {"app": name}, "annotations": {"kwok.example/starts-after": starts_after}},
                 "spec": {"containers": [{"name": "web", "image": "nginx:1.13.12"}], **pod},
             },
         },
@@ -163,8 +173,8 @@ def test_a_workload_that_is_not_ready_in_time_is_explained_by_its_pods(
         "wait", "pod", "-l", "app=web", "-n", namespace, "--for=condition=PodScheduled=false", "--timeout=60s"
     )
     (health,) = wait(connection, resources, selector=f"test={namespace}", timeout=0.5, stop=never).values()
-    assert health.state is State.IN_PROGRESS
-    assert "0 of 2 replicas available; Pod web-" in health.message
+    assert health.state is State.FAILED
+    assert "0 of 2 replicas available (given up after 0.5 s); Pod web-" in health.message
     assert "Unschedulable" in health.message
     assert "2 of 2 Pods are not ready" in health.message
 
@@ -188,6 +198,74 @@ def test_stop_ends_the_waiting(connection: Connection, apply: Apply, namespace: 
         connection, resources, selector=f"test={namespace}", timeout=3600, stop=stop, on_change=lambda *_: stop.set()
     ).values()
     assert health.state is State.IN_PROGRESS
+
+
+def test_an_object_with_a_time_of_its_own_does_not_end_the_wait_for_the_others(
+    apply: Apply, follow: Callable[..., dict[ObjectId, Health]]
+) -> None:
+    stuck, slow = apply(deployment("stuck", **NOWHERE)), apply(deployment("slow", starts_after="2s"))
+    found = follow(stuck, slow, timeouts={stuck[0]: 0.5})
+    assert found[stuck[0]].state is State.FAILED
+    assert "(given up after 0.5 s)" in found[stuck[0]].message
+    assert found[slow[0]] == Health(State.CURRENT)
+
+
+def test_an_object_may_take_longer_than_the_others(apply: Apply, follow: Callable[..., dict[ObjectId, Health]]) -> None:
+    slow = apply(deployment("slow", starts_after="2s"))
+    assert follow(slow, timeout=0.1, timeouts={slow[0]: 60})[slow[0]] == Health(State.CURRENT)
+
+
+def test_what_becomes_ready_after_its_time_while_others_are_waited_for_is_ready(
+    apply: Apply, follow: Callable[..., dict[ObjectId, Health]]
+) -> None:
+    late, slow = apply(deployment("late", starts_after="1s")), apply(deployment("slow", starts_after="3s"))
+    assert follow(late, slow, timeouts={late[0]: 0.1})[late[0]] == Health(State.CURRENT)
+
+
+def test_until_ends_the_waiting_and_nothing_is_explained(
+    connection: Connection, apply: Apply, follow: Callable[..., dict[ObjectId, Health]]
+) -> None:
+    stuck = apply(deployment(**NOWHERE))
+    seen = threading.Event()
+    connection.requests.clear()
+    found = follow(stuck, timeout=3600, until=seen.is_set, on_change=lambda *_: seen.set())
+    assert found[stuck[0]].state is State.IN_PROGRESS
+    assert connection.requests["LIST"] == 1
+
+
+def test_the_rules_of_the_app_are_asked(
+    control_plane: ControlPlane, apply: Apply, namespace: str, follow: Callable[..., dict[ObjectId, Health]]
+) -> None:
+    check = HealthCheck("v1", "ConfigMap", Match("{.data.phase}", ("done",)), Match("{.data.phase}", ("broken",)))
+    applied = apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}, "data": {"phase": "new"}})
+
+    def becomes(phase: str) -> Callable[..., None]:
+        patch = json.dumps({"data": {"phase": phase}})
+        return lambda *_: control_plane.kubectl("patch", "configmap", "one", "-n", namespace, "-p", patch)
+
+    thread = threading.Timer(0, becomes("done"))
+    thread.start()
+    assert follow(applied, checks=[check])[applied[0]] == Health(State.CURRENT)
+    thread.join()
+    becomes("broken")()
+    assert follow(applied, checks=[check])[applied[0]] == Health(State.FAILED, "its {.data.phase} is broken")
+
+
+@pytest.mark.parametrize(("mode", "state"), [("WaitForFirstConsumer", State.CURRENT), ("Immediate", State.FAILED)])
+def test_a_claim_that_is_not_bound_is_waited_for_unless_its_class_waits_for_a_consumer(
+    control_plane: ControlPlane, connection: Connection, apply: Apply, namespace: str,
+    follow: Callable[..., dict[ObjectId, Health]], mode: str, state: State,
+) -> None:  # fmt: skip
+    made = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": namespace},
+            "provisioner": "disks.example", "volumeBindingMode": mode}  # fmt: skip
+    control_plane.kubectl("create", "-f", "-", input=json.dumps(made))
+    try:
+        claims = [apply(claim(name, namespace)) for name in ("one", "two")]
+        connection.requests.clear()
+        assert {health.state for health in follow(*claims, timeout=1).values()} == {state}
+        assert connection.requests["GET"] == 1  # the class, once for both
+    finally:
+        control_plane.kubectl("delete", "storageclass", namespace)
 
 
 def test_a_watch_that_breaks_and_one_that_is_too_old_go_on(
