@@ -10,7 +10,7 @@ LOCAL := deploy/local
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 .PHONY: install
 install: $(VENV)/.installed ## Make the virtual environment, with .venv/bin/trimtab in it
@@ -39,6 +39,11 @@ check: install ## Lint, format, types, order of the rooms
 .PHONY: test
 test: install tools ## Run the tests (ARGS="-k word" is handed to pytest)
 	@$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --dist=worksteal $(ARGS)
+
+.PHONY: test-long
+test-long: install tools ## Try 200 random histories instead of 25
+	@TRIMTAB_HISTORIES=200 $(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --dist=worksteal \
+		tests/e2e/test_model.py $(ARGS)
 
 .PHONY: demo
 demo: install tools ## Show the main job on a control plane (KEEP=1 waits before the end)

@@ -15,13 +15,21 @@ from pipeline.cluster.errors import ApiError
 from pipeline.errors import ClusterUnreachableError
 from pipeline.inventory.names import PRUNE_ANNOTATION
 from pipeline.plan.decide import Leave
-from pipeline.plan.prepare import Desired
 from pipeline.plan.vetoes import Verdict
 from pipeline.plan.vetoes.protected import is_container
 from renderers.manifest import ObjectId
 
 #: How many leaving objects are named for one that waits.
 _NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An object of the set that could not be sent, or is not ready: its manifest, and what was said about it."""
+
+    id: ObjectId
+    data: Mapping[str, Any]
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +42,20 @@ class Blocked:
 
 
 def blockers(
-    connection: Connection, troubled: Iterable[tuple[Desired, str]], leaves: Sequence[Leave], *, selector: str
+    connection: Connection, troubled: Iterable[Trouble], leaves: Sequence[Leave], *, selector: str
 ) -> list[Blocked]:
     """Whom the objects in trouble wait for, at most three for each.
 
-    `troubled` are objects that could not be sent, or are not ready, each with the message about it; `leaves` the prunes
-    that wait. No request where no message is of the kind; else one LIST for each kind and namespace of those leaves, by
-    the App's `selector`. A failure of it is not reported: what is explained has failed already, and that is.
+    `leaves` are the prunes that wait. No request where no message is of the kind; else one LIST for each kind and
+    namespace of those leaves, by the App's `selector`. A failure of it is not reported: what is explained has failed
+    already, and that is.
     """
     candidates = [leave for leave in leaves if _can_go_first(leave)]
     read = _Reader(connection, selector)
     found = []
-    for desired, message in troubled:
-        causes = ((leave, _cause(desired, message, leave, read)) for leave in candidates)
-        blocked = [_blocked(desired.id, leave, cause) for leave, cause in causes if cause]
+    for trouble in troubled:
+        causes = ((leave, _cause(trouble, leave, read)) for leave in candidates)
+        blocked = [_blocked(trouble.id, leave, cause) for leave, cause in causes if cause]
         found += blocked[:_NAMED]
     return found
 
@@ -98,18 +106,18 @@ class _Reader:
 _Read = Callable[[Leave], Mapping[str, Any]]
 
 
-def _cause(desired: Desired, message: str, leave: Leave, read: _Read) -> str:
+def _cause(trouble: Trouble, leave: Leave, read: _Read) -> str:
     """Why the first cannot be while the second lives, as a clause; empty where nothing says so."""
-    return next((cause for rule in _RULES if (cause := rule(desired, message, leave, read))), "")
+    return next((cause for rule in _RULES if (cause := rule(trouble, leave, read))), "")
 
 
 _PORT = re.compile(r"Invalid value: (\d+): provided port is already allocated")
 _ADDRESS = re.compile(r"failed to allocate IP ([0-9a-fA-F.:]+): provided IP is already allocated")
 
 
-def _service(_: Desired, message: str, leave: Leave, read: _Read) -> str:
+def _service(trouble: Trouble, leave: Leave, read: _Read) -> str:
     """A nodePort and a clusterIP belong to one Service in the cluster."""
-    ports, addresses = _PORT.findall(message), _ADDRESS.findall(message)
+    ports, addresses = _PORT.findall(trouble.message), _ADDRESS.findall(trouble.message)
     if (leave.entry.id.group, leave.entry.id.kind) != ("", "Service") or not (ports or addresses):
         return ""
     spec = _map(read(leave).get("spec"))
@@ -122,13 +130,17 @@ def _service(_: Desired, message: str, leave: Leave, read: _Read) -> str:
 _QUOTA = re.compile(r"exceeded quota: ([^,\s]+), requested: (.*?), used: ")
 
 
-def _quota(desired: Desired, message: str, leave: Leave, _: _Read) -> str:
+def _quota(trouble: Trouble, leave: Leave, _: _Read) -> str:
     """A quota counts the objects of a namespace, and what their Pods ask for."""
-    found = _QUOTA.search(message)
-    if found is None or leave.resource is None or leave.entry.id.namespace != desired.id.namespace:
+    found = _QUOTA.search(trouble.message)
+    if found is None or leave.resource is None or leave.entry.id.namespace != trouble.id.namespace:
         return ""
     full = [item.partition("=")[0] for item in found[2].split(",")]
     return f"it counts in the quota {found[1]}" if any(_counts(name, leave) for name in full) else ""
+
+
+#: What workloads use by what they make.
+_OF_PODS = frozenset({"pods", "replicasets.apps", "jobs.batch", "cpu", "memory"})
 
 
 def _counts(quota: str, leave: Leave) -> bool:
@@ -140,50 +152,45 @@ def _counts(quota: str, leave: Leave) -> bool:
         return True
     if name.startswith("services."):
         return not object_id.group and plural == "services"
-    pods = name in ("pods", "replicasets.apps", "jobs.batch", "cpu", "memory") or name.startswith(
-        ("requests.", "limits.")
-    )
-    runs = object_id.group in ("apps", "batch") or (
-        not object_id.group and plural in ("pods", "replicationcontrollers")
-    )
-    return pods and runs
+    pods = name in _OF_PODS or name.startswith(("requests.", "limits."))
+    return pods and (object_id.group in ("apps", "batch") or object_id.kind in ("Pod", "ReplicationController"))
 
 
 #: What the attach controller, the kubelet and the scheduler (ReadWriteOncePod) say.
 _VOLUME = re.compile(r"Multi-Attach error|exclusively attached|already used by pod|ReadWriteOncePod")
 
 
-def _volume(desired: Desired, message: str, leave: Leave, read: _Read) -> str:
+def _volume(trouble: Trouble, leave: Leave, read: _Read) -> str:
     """A volume that one Node, or one Pod, has to itself."""
-    if leave.entry.id.namespace != desired.id.namespace or not _VOLUME.search(message):
+    if leave.entry.id.namespace != trouble.id.namespace or not _VOLUME.search(trouble.message):
         return ""
-    here, there = desired.data, read(leave)
+    here, there = trouble.data, read(leave)
     shared = {name for name in _claims(here) if _has_claim(there, name)}
     shared |= {name for name in _claims(there) if _has_claim(here, name)}
     return f"it uses the PersistentVolumeClaim {min(shared)}" if shared else ""
 
 
-def _host_port(desired: Desired, message: str, leave: Leave, read: _Read) -> str:
+def _host_port(trouble: Trouble, leave: Leave, read: _Read) -> str:
     """A port of a Node."""
-    if "have free ports for the requested pod ports" not in message:
+    if "have free ports for the requested pod ports" not in trouble.message:
         return ""
-    shared = _host_ports(desired.data) & _host_ports(read(leave))
+    shared = _host_ports(trouble.data) & _host_ports(read(leave))
     return f"it has the port {min(shared)} of its Nodes" if shared else ""
 
 
 _DENIED = re.compile(r"denied (?:the )?request")
 
 
-def _denied(_: Desired, message: str, leave: Leave, __: _Read) -> str:
+def _denied(trouble: Trouble, leave: Leave, _: _Read) -> str:
     """An admission webhook or policy that names it: the host of an Ingress, a name that is taken."""
     object_id = leave.entry.id
-    if not _DENIED.search(message):
+    if not _DENIED.search(trouble.message):
         return ""
-    quoted = re.search(rf"""["'`]{re.escape(object_id.name)}["'`]""", message)
-    named = quoted and re.search(rf"\b{object_id.kind}\b", message, re.IGNORECASE)
+    quoted = re.search(rf"""["'`]{re.escape(object_id.name)}["'`]""", trouble.message)
+    named = quoted and re.search(rf"\b{object_id.kind}\b", trouble.message, re.IGNORECASE)
     if object_id.namespace and not named:
         place = re.escape(f"{object_id.namespace}/{object_id.name}")
-        named = re.search(rf"(?<![\w.-]){place}(?![\w-]|\.\w)", message)
+        named = re.search(rf"(?<![\w.-]){place}(?![\w-]|\.\w)", trouble.message)
     return "the refusal names it" if named else ""
 
 

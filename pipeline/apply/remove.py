@@ -205,14 +205,15 @@ def release_operations(metadata: dict[str, Any], *, manager: str, owner: str) ->
     """One JSON patch that takes our label, annotations and managedFields entry off; empty where none of it is ours.
 
     It carries the resourceVersion that was read. Applying an emptied object instead would delete every field that
-    only we own. An owner annotation of somebody else's means that the marks are his: then only our entry goes.
+    only we own. An owner annotation of somebody else's means that the marks are his: then only our entry goes. Without any,
+    what is left of the marks is what somebody left of ours.
     """
     annotations = metadata.get("annotations") or {}
     labels = metadata.get("labels") or {}
     fields = metadata.get("managedFields") or []
     others = [entry for entry in fields if not (entry["manager"] == manager and entry["operation"] == "Apply")]
     operations: list[dict[str, Any]] = []
-    if annotations.get(OWNER_ANNOTATION) == owner:
+    if annotations.get(OWNER_ANNOTATION, owner) == owner:
         operations += [
             {"op": "remove", "path": f"/metadata/annotations/{_escaped(name)}"}
             for name in (OWNER_ANNOTATION, OBJECT_ANNOTATION)

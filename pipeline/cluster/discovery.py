@@ -57,8 +57,12 @@ class Discovery:
         self._versions: set[tuple[str, str]] = set()
         for resource in served:
             versions = self._by_kind.setdefault((resource.group, resource.kind), [])
-            if all(known.version != resource.version for known in versions):
+            same = next((known for known in versions if known.version == resource.version), None)
+            if same is None:
                 versions.append(resource)
+            elif "list" in resource.verbs and "list" not in same.verbs:
+                # OpenShift has two resources of the kind Template: what is stored, and one that only answers.
+                versions[versions.index(same)] = resource
             self._versions.add((resource.group, resource.version))
         self.stale = frozenset(stale)
 

@@ -9,7 +9,7 @@ from pipeline.cluster.fields import lost_fields
 from pipeline.inventory.live import Live, LiveObject
 from pipeline.inventory.moves import Offer
 from pipeline.inventory.record import Entry, Record, Standing, digest_of
-from pipeline.plan.model import Behind, Change
+from pipeline.plan.model import NOBODY, Behind, Change
 from pipeline.plan.order import stage_of
 from pipeline.plan.prepare import Desired
 from pipeline.plan.resolve import Awaited
@@ -112,7 +112,7 @@ class Rules:
     approve_all: bool = False
     claims: Mapping[ObjectId, str] = field(default_factory=dict)
     offers: Mapping[ObjectId, Offer] = field(default_factory=dict)
-    behind: Behind = Behind()
+    behind: Behind = NOBODY
 
 
 def decide(  # noqa: PLR0913 - what is wanted, recorded, seen and known, and what cannot be sent
@@ -211,7 +211,7 @@ def _send(wanted: Desired, entry: Entry | None, seen: LiveObject | None, owner: 
     return Send(wanted, uid, entry, seen, reason, force=bool(uid) and seen is not None and seen.is_ours(owner))
 
 
-def _leave(  # noqa: PLR0913 - all that a verdict depends on
+def _leave(
     entry: Entry, live: Live, record: Record, discovery: Discovery, rules: Rules, kept_uids: frozenset[str]
 ) -> Leave:
     resource = discovery.find(entry.id.kind, entry.id.group, entry.version)

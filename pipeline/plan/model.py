@@ -41,3 +41,6 @@ class Behind(NamedTuple):
 
     apps: tuple[str, ...] = ()
     overdue: bool = False
+
+
+NOBODY = Behind()

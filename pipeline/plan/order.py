@@ -101,7 +101,7 @@ def depths(
     cli-utils, what is not in the set cannot be depended on.
     """
     nowhere = {(each.kind, each.group, each.name): wave for each, wave in absent.items()}
-    edges: dict[ObjectId, list[ObjectId]] = {object_id: [] for object_id in options}
+    edges: dict[ObjectId, list[ObjectId]] = {each: [] for each, asked in options.items() if asked.depends_on}
     problems: dict[ObjectId, str] = {}
     for object_id, asked in options.items():
         for named in asked.depends_on:
@@ -122,7 +122,7 @@ def depths(
         shown = [*map(str, circle[:_SHOWN]), *(["…"] if len(circle) > _SHOWN else []), str(circle[0])]
         text = " → ".join(shown)
         problems |= dict.fromkeys(circle, f"it depends on itself: {text}\n  → {_CORRECT}")
-    return found, problems
+    return dict.fromkeys(options, 0) | found, problems
 
 
 def _levels(edges: Mapping[ObjectId, Sequence[ObjectId]]) -> tuple[dict[ObjectId, int], set[ObjectId]]:

@@ -1,11 +1,15 @@
 """On the real API server: objects move from one App to another, and are never deleted on the way."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from control import Apps, Controller, Repository
+from waiting import until
 
 Make = Callable[..., dict[str, Any]]
+Start = Callable[..., Controller]
 
 
 @pytest.fixture
@@ -123,3 +127,147 @@ def test_a_deleted_app_leaves_what_another_claims(app: Any, other: Any, make_map
     app.delete()
     assert app.names() == {"a"}
     assert _uid(app, "a") == uid
+
+
+def _labelled(apps: Apps, name: str, owner: str) -> bool:
+    text = apps.kubectl("get", "configmap", name, "-n", apps.namespace, "-o", "json", "--ignore-not-found")
+    return bool(text) and json.loads(text)["metadata"]["labels"].get("trimtab.dev/app") == f"{apps.namespace}.{owner}"
+
+
+def _serve(apps: Apps, repository: Repository, *names: str, **spec: Any) -> None:
+    for name in names:
+        source = {"url": repository.url, "branch": "main", "path": name}
+        apps.put(name, source, **{"target": {"namespace": apps.namespace}, "wait": {"timeout": "30s"}, **spec})
+
+
+@pytest.mark.parametrize("names", [("a-loses", "b-claims"), ("b-loses", "a-claims")])
+def test_one_commit_moves_an_object_between_apps_of_a_controller(
+    app: Any, apps: Apps, repository: Repository, make_map: Make, start: Start, names: tuple[str, str]
+) -> None:
+    loses, claims = names
+    repository.commit(make_map("moves"), make_map("stays"), folder=loses)
+    repository.commit(make_map("other"), folder=claims)
+    start()
+    _serve(apps, repository, loses, claims)
+    for name in names:
+        apps.until_ready(name)
+    uid = _uid(app, "moves")
+    repository.git("mv", f"{loses}/moves.json", f"{claims}/moves.json")
+    commit = repository.commit()
+    until(lambda: _labelled(apps, "moves", claims))
+    assert _uid(app, "moves") == uid
+    apps.until_ready(claims, commit)
+    apps.until_condition(loses, lambda ready: ready.get("message") == "1 object applied and ready")
+    assert app.names() == {"moves", "stays", "other"}
+
+
+def test_nothing_is_pruned_before_every_app_of_the_branch_has_said_what_it_wants(
+    app: Any, apps: Apps, repository: Repository, make_map: Make, start: Start
+) -> None:
+    """The one that claims cannot be rendered: what moves to it waits, and is named, until a person says otherwise."""
+    repository.commit(make_map("moves"), make_map("stays"), folder="loses")
+    repository.commit(make_map("other"), folder="claims")
+    start()
+    _serve(apps, repository, "loses", "claims", wait={"timeout": "2s"})
+    for name in ("loses", "claims"):
+        apps.until_ready(name)
+    uid = _uid(app, "moves")
+    repository.git("mv", "loses/moves.json", "claims/moves.json")
+    (repository.work / "claims" / "broken.yaml").write_text("kind: [")
+    repository.commit()
+    apps.until_reason("claims", "RenderFailed")
+    ready = apps.until_reason("loses", "PruneHeld")
+    assert ready["status"] == "False"
+    assert _uid(app, "moves") == uid
+    repository.git("rm", "-q", "-f", "claims/broken.yaml")
+    repository.commit()
+    until(lambda: _labelled(apps, "moves", "claims"))
+    assert _uid(app, "moves") == uid
+    apps.until_ready("loses")
+
+
+def test_a_suspended_app_holds_nobody_up(
+    app: Any, apps: Apps, repository: Repository, make_map: Make, start: Start
+) -> None:
+    repository.commit(make_map("goes"), make_map("stays"), folder="one")
+    repository.commit(make_map("other"), folder="two")
+    start()
+    _serve(apps, repository, "one", "two")
+    for name in ("one", "two"):
+        apps.until_ready(name)
+    apps.kubectl("patch", "app", "two", "-n", apps.namespace, "--type=merge", "-p", '{"spec":{"suspend":true}}')
+    apps.until_reason("two", "Suspended")
+    repository.commit(drop=("goes",), folder="one")
+    until(lambda: app.names() == {"stays", "other"})
+
+
+def test_an_app_is_renamed_by_deleting_it_and_making_it_anew(
+    app: Any, apps: Apps, repository: Repository, make_map: Make, start: Start
+) -> None:
+    repository.commit(*(make_map(f"m{number}") for number in range(12)), folder="deploy")
+    start()
+    source = {"url": repository.url, "branch": "main", "path": "deploy"}
+    apps.put("old", source, target={"namespace": apps.namespace})
+    apps.until_ready("old")
+    uids = {name: _uid(app, name) for name in app.names()}
+    apps.put("new", source, target={"namespace": apps.namespace})
+    apps.kubectl("delete", "app", "old", "-n", apps.namespace, "--timeout=60s")
+    apps.until_ready("new")
+    assert {name: _uid(app, name) for name in app.names()} == uids
+    assert all(_owner(app, name) == f"{apps.namespace}.new" for name in uids)
+
+
+def test_rename_keeps_every_object(app: Any, apps: Apps, repository: Repository, make_map: Make, start: Start) -> None:
+    repository.commit(make_map("a"), make_map("b"), folder="deploy")
+    start()
+    source = {"url": repository.url, "branch": "main", "path": "deploy"}
+    apps.put("old", source, target={"namespace": apps.namespace})
+    apps.until_ready("old")
+    uids = {name: _uid(app, name) for name in app.names()}
+    done = app.trimtab("rename", "old", "new", "-n", apps.namespace, "-o", "json")
+    assert done.code == 0, done.out + done.err
+    assert apps.get("old") is None
+    assert {name: _uid(app, name) for name in app.names()} == uids
+    assert all(_owner(app, name) == f"{apps.namespace}.new" for name in uids)
+    repository.commit(drop=("a",), folder="deploy")
+    until(lambda: app.names() == {"b"})
+
+
+def test_rename_of_an_app_that_no_controller_serves(app: Any, other_app: Any, make_map: Make) -> None:
+    app.folder.put(make_map("a"), make_map("b"))
+    app.apply()
+    uids = {name: _uid(app, name) for name in app.names()}
+    done = app.trimtab("rename", "shop", "store", "--inventory-namespace", app.namespace)
+    assert done.code == 0, done.err
+    new = other_app("store")
+    new.folder.put(make_map("a"), make_map("b"))
+    assert new.actions() == {"ConfigMap/a": "configured", "ConfigMap/b": "configured"}
+    app.delete()
+    assert {name: _uid(app, name) for name in app.names()} == uids
+    new.folder.drop("configmap", "a")
+    assert new.actions() == {"ConfigMap/a": "pruned", "ConfigMap/b": "unchanged"}
+
+
+def test_adopt_shows_the_plan_and_then_takes_over(app: Any, make_map: Make) -> None:
+    app.kubectl("create", "configmap", "mine", "-n", app.namespace, "--from-literal=x=1", "--from-literal=y=1")
+    app.folder.put(make_map("mine", x="2"))
+    where = ("--name", "shop", "-n", app.namespace, "--inventory-namespace", app.namespace)
+    shown = app.trimtab("adopt", str(app.folder.path), *where)
+    assert shown.code == 3, shown.err
+    assert "x:" in shown.out
+    assert app.get("configmap", "mine")["data"] == {"x": "1", "y": "1"}
+    done = app.trimtab("adopt", str(app.folder.path), *where, "--yes")
+    assert done.code == 0, done.err
+    assert app.get("configmap", "mine")["data"] == {"x": "2"}
+    assert app.actions() == {"ConfigMap/mine": "unchanged"}
+
+
+def test_adopt_refuses_what_another_app_has(app: Any, other: Any, make_map: Make) -> None:
+    app.folder.put(make_map("a"))
+    app.apply()
+    where = ("--name", "other", "-n", app.namespace, "--inventory-namespace", app.namespace)
+    other.folder.put(make_map("a"))
+    done = app.trimtab("adopt", str(other.folder.path), *where, "--yes")
+    assert done.code == 2
+    assert f"{app.namespace}.shop" in done.err
+    assert _owner(app, "a") == f"{app.namespace}.shop"

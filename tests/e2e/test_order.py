@@ -199,6 +199,17 @@ def test_a_kind_that_the_apps_operator_installs_is_waited_for_and_holds_nothing_
     assert set(app.actions().values()) == {"unchanged"}
 
 
+def test_a_difference_tells_what_waits_for_its_kind(app: Any, group: str) -> None:
+    app.folder.put(job("install"), custom(group, "Thing", "a"))
+    done = app.trimtab(
+        "diff", str(app.folder.path), "--namespace", app.namespace, "--inventory-namespace", app.namespace
+    )
+    assert done.code == 1, done.err
+    assert (
+        f"the cluster knows no kind Thing in {group}/v1: it is applied when something in the App brings it" in done.out
+    )
+
+
 def test_a_kind_that_never_comes_fails_alone(app: Any, make_map: Make, group: str) -> None:
     app.folder.put(make_map("settings"), job("install"), custom(group, "Thing", "a"))
     changes = app.changes("--timeout", "1s", code=4)

@@ -1,6 +1,5 @@
 """Immutable fields by the command line: recreated where that is allowed, and finished after a crash."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,40 +46,30 @@ def proxy(control_plane: Any) -> Iterator[ApiProxy]:
         yield proxy
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before the request", "after the answer"])
-@pytest.mark.slow
-def test_a_crash_between_delete_and_create_is_healed(
-    app: Any, control_plane: Any, proxy: ApiProxy, tmp_path: Path, *, after: bool
+@pytest.mark.parametrize(
+    ("method", "at", "after"),
+    [("DELETE", 1, True), ("PATCH", 2, False), ("PATCH", 2, True)],
+    ids=["after the delete", "before the create", "after the create"],
+)
+def test_a_crash_on_the_way_is_healed(
+    app: Any, control_plane: Any, proxy: ApiProxy, tmp_path: Path, method: str, at: int, *, after: bool
 ) -> None:
-    allowed = {"trimtab.dev/recreate": "allowed"}
-    app.folder.put({**HEADLESS, "metadata": {"name": "web", "annotations": allowed}})
-    environment = {**control_plane.env, "KUBECONFIG": str(proxy.kubeconfig(tmp_path / "kc", control_plane.token))}
+    allowed = {"name": "web", "annotations": {"trimtab.dev/recreate": "allowed"}}
+    app.folder.put({**_service(), "metadata": allowed})
+    app.apply()
+    app.folder.put({**HEADLESS, "metadata": allowed})
     arguments = [
         "apply", str(app.folder.path), "--name", app.name, "--namespace", app.namespace,
         "--inventory-namespace", app.namespace, "--timeout", "30s",
     ]  # fmt: skip
-
-    def run(kill_at: int) -> tuple[int, int]:
-        process = Forked(arguments, environment, tmp_path / "log")
-        blow = proxy.strike = Blow(process.kill, kill_at, after=after)
-        process.start()
-        return process.code(), blow.count
-
-    def begin() -> None:
-        app.kubectl("delete", "service,configmap", "--all", "-n", app.namespace, "--wait")
-        mutable = {**_service(), "metadata": {"name": "web", "annotations": allowed}}
-        text = (app.folder.path / "service-web.json").read_text()
-        app.folder.put(mutable)
-        app.apply()
-        (app.folder.path / "service-web.json").write_text(text)
-
-    begin()
-    code, requests = run(0)
-    assert code == 0, (tmp_path / "log").read_text()
-    for number in range(1, requests + 1):
-        begin()
-        run(number)
-        proxy.strike = None
-        app.apply()
-        assert app.get("service", "web")["spec"]["clusterIP"] == "None", f"request {number}"
-        assert json.loads(app.apply().out)["changes"][0]["action"] == "unchanged"
+    environment = {**control_plane.env, "KUBECONFIG": str(proxy.kubeconfig(tmp_path / "kc", control_plane.token))}
+    process = Forked(arguments, environment, tmp_path / "log")
+    blow = proxy.strike = Blow(
+        process.kill, at, after=after, matter=lambda verb, path: verb == method and "/services/web" in path
+    )
+    process.start()
+    assert process.code() < 0, process.text()
+    assert blow.fallen
+    app.apply()
+    assert app.get("service", "web")["spec"]["clusterIP"] == "None"
+    assert app.actions() == {"Service/web": "unchanged"}

@@ -158,16 +158,19 @@ class Promises:
         world.break_(name, "")
         world.drop(name, set(world.tenants[name].wanted))
         for _ in range(_ROUNDS):
-            with self.during(name):
-                world.delete(name, moment, release=release)
-            if world.tenants[name].gone:
+            if self.deletion(name, moment, release=release):
                 return
-            world.approve(name)
             moment = None
-            others = [each for each, tenant in world.tenants.items() if each != name and not tenant.gone]
-            for other in others:
-                self.sync(other)
+            for other, tenant in world.tenants.items():
+                if other != name and not tenant.gone:
+                    self.sync(other)
         raise AssertionError(f"App {name} cannot be deleted")
+
+    def deletion(self, name: str, moment: Moment | None = None, *, release: bool = False) -> bool:
+        """One turn of a deletion, and an approval where it waits for one. Tells whether the App is gone."""
+        with self.during(name):
+            self.world.delete(name, moment, release=release)
+        return self.world.tenants[name].gone or (self.world.approve(name) and False)
 
     def _turn(self, name: str) -> bool:
         """One sync of an App, and an approval where it waits for one. Tells whether anything happened."""

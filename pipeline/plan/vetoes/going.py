@@ -25,5 +25,5 @@ def held_by(finalizers: Iterable[str]) -> str:
     names = [name for name in finalizers if name != "kubernetes"]
     if not names:
         return "it was deleted, and is about to end"
-    word = "finalizer" if len(names) == 1 else "finalizers"
-    return f"it was deleted, and lives until whoever set its {word} {', '.join(names)} takes them off"
+    word, ends = ("finalizer", "is") if len(names) == 1 else ("finalizers", "are")
+    return f"it was deleted, and lives until its {word} {', '.join(names)} {ends} taken off by whoever set them"

@@ -151,3 +151,13 @@ def test_a_crd_of_the_set_adds_a_version_to_a_known_kind(discovery: Discovery) -
 @pytest.mark.parametrize("broken", [{}, {"spec": None}, {"spec": {"group": 1}}, crd((7, True)), {"spec": []}])  # type: ignore[arg-type]
 def test_a_manifest_that_is_no_whole_crd_adds_nothing(discovery: Discovery, broken: dict[str, Any]) -> None:
     assert discovery.with_crds([broken]).api_versions() == discovery.api_versions()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_resources_of_one_kind_the_one_that_can_be_listed_is_meant(order: int) -> None:
+    """As OpenShift's Template: `processedtemplates` only answers, `templates` are what is stored."""
+    stored, answers = (
+        Resource("example.com", "v1", "Template", plural, True, frozenset(verbs))
+        for plural, verbs in (("templates", ("create", "list")), ("processedtemplates", ("create",)))
+    )
+    assert Discovery([stored, answers][::order]).find("Template", "example.com") == stored
