@@ -133,11 +133,11 @@ def verb(method: str, path: str) -> str:
 
 @dataclass(frozen=True)
 class Tool:
-    """How one tool applies a folder as one unit; `prunes`: it deletes what left, within the same command."""
+    """How one tool applies a folder as one unit. `deletes` is how it deletes what left, where apply does not prune."""
 
     name: str
     command: Callable[[Path, str, str], list[str]]
-    prunes: bool = True
+    deletes: Callable[[Path, str], list[str]] | None = None
 
 
 def tools() -> list[Tool]:
@@ -151,10 +151,13 @@ def tools() -> list[Tool]:
         plain = str(folder / "plain")
         return ["kubectl", "apply", "--server-side", "--force-conflicts", "-n", namespace, "-f", plain]
 
+    def kubectl_delete(folder: Path, namespace: str) -> list[str]:
+        return ["kubectl", "delete", "--wait=false", "-n", namespace, "-f", str(folder / "plain")]
+
     def helm(folder: Path, unit: str, namespace: str) -> list[str]:
         return ["helm", "upgrade", "--install", unit, str(folder / "chart"), "-n", namespace]
 
-    found = [Tool("trimtab", trimtab), Tool("kubectl --server-side", kubectl, prunes=False), Tool("helm", helm)]
+    found = [Tool("trimtab", trimtab), Tool("kubectl --server-side", kubectl, kubectl_delete), Tool("helm", helm)]
     if kapp := os.environ.get("TRIMTAB_BENCH_KAPP"):
         found.append(
             Tool("kapp", lambda folder, unit, namespace: [
@@ -186,32 +189,49 @@ def w2(value: str, *, half: bool) -> list[Unit]:
     return units
 
 
+def mixed(value: str, *, half: bool) -> list[Unit]:
+    """2,000 objects of many kinds as one unit: 250 times eight, of which half pruned leaves four."""
+    objects = []
+    for number in range(250):
+        one = small_app(number, value=value if number == 0 else "0")
+        name = one[0]["metadata"]["name"]
+        subject = {"kind": "ServiceAccount", "name": name}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+        rbac = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": name}}
+        rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [name], "verbs": ["get"]}
+        more = [
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": "1"}},
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"{name}-more"}, "data": {"a": "1"}},
+            {**rbac, "kind": "Role", "rules": [rule]},
+            {**rbac, "kind": "RoleBinding", "subjects": [subject], "roleRef": role},
+        ]
+        objects += one if half else one + more
+    return [("mixed", objects)]
+
+
 PHASES = (("first apply", "0", False), ("no-op", "0", False), ("one change", "1", False), ("half pruned", "1", True))
 
 
 def compare(bench: Bench, workload: str, make: Callable[..., list[Unit]], chosen: list[Tool], folder: Path) -> None:
     """All tools through all phases, in turn, each in a namespace of its own; prints a row as soon as it is there."""
-    large = workload == "w2"
+    once = workload in ("w2", "mixed")
     print(f"\n## {make.__doc__}\n")
     print("| tool | phase | wall s | CPU s | peak MiB | requests | of them |")
     print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
-    # The runs that are timed and those that are counted go to different namespaces; 100 Apps are both at once.
-    kinds = (True,) if large else (False, True)
+    # The runs that are timed and those that are counted go to different namespaces; the large ones are both at once.
+    kinds = (True,) if once else (False, True)
     for phase, value, half in PHASES:
         for tool in chosen:
-            if half and not tool.prunes:
+            if half and tool.deletes is not None and workload != "mixed":
                 continue
             commands: dict[bool, list[list[str]]] = {}
             for counted in kinds:
                 namespace = f"bench-{workload}-{tool.name.split()[0]}-{'counted' if counted else 'timed'}"
                 if phase == "first apply":
                     subprocess.run(["kubectl", "create", "namespace", namespace], check=True, capture_output=True)
-                commands[counted] = [
-                    tool.command(write(folder / unit, objects), unit, namespace)
-                    for unit, objects in make(value, half=half)
-                ]
+                commands[counted] = _commands(tool, folder, namespace, make, (value, half))
             requests = bench.measure(commands[True], counted=True)
-            figures = requests if large else bench.measure(commands[False], counted=False)
+            figures = requests if once else bench.measure(commands[False], counted=False)
             total = sum(requests.requests.values())
             verbs = ", ".join(f"{count} {name}" for name, count in requests.requests.most_common())
             failed = "" if figures.ok and requests.ok else " (FAILED)"
@@ -220,6 +240,20 @@ def compare(bench: Bench, workload: str, make: Callable[..., list[Unit]], chosen
                 f"| {total} | {verbs} |",
                 flush=True,
             )
+
+
+def _commands(
+    tool: Tool, folder: Path, namespace: str, make: Callable[..., list[Unit]], phase: tuple[str, bool]
+) -> list[list[str]]:
+    value, half = phase
+    commands = []
+    for (unit, objects), (_, whole) in zip(make(value, half=half), make(value, half=False), strict=True):
+        if half and tool.deletes is not None:
+            left = [item for item in whole if item not in objects]
+            commands.append(tool.deletes(write(folder / unit, left), namespace))
+        else:
+            commands.append(tool.command(write(folder / unit, objects), unit, namespace))
+    return commands
 
 
 def startup(runs: int = 5) -> None:
@@ -237,7 +271,7 @@ def startup(runs: int = 5) -> None:
 def main() -> int:
     """Run the chosen workloads with the chosen tools."""
     parser = argparse.ArgumentParser(description="Figures of Trimtab beside other tools.")
-    parser.add_argument("--only", choices=("w1", "w2", "controller", "render", "yaml"), help="one workload")
+    parser.add_argument("--only", choices=("w1", "w2", "mixed", "controller", "render", "yaml"), help="one workload")
     parser.add_argument("--tools", help="names, with commas between")
     options = parser.parse_args()
     if options.only in (None, "yaml"):
@@ -264,7 +298,7 @@ def main() -> int:
         with ApiProxy(cluster["server"], ca, token=user["token"]) as proxy:
             bench = Bench(proxy, proxy.kubeconfig(folder / "kubeconfig", user["token"]))
             startup()
-            for name, make in (("w1", w1), ("w2", w2)):
+            for name, make in (("w1", w1), ("w2", w2), ("mixed", mixed)):
                 if options.only in (None, name):
                     compare(bench, name, make, chosen, folder)
             if options.only in (None, "controller"):

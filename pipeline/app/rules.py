@@ -3,6 +3,7 @@
 import re
 
 from pipeline.allowed import location
+from pipeline.app.jsonpath import check as check_json_path
 from pipeline.app.model import App, ChartSource, GitSource, Place, Source, Spec
 from pipeline.errors import InputError
 from pipeline.location import (
@@ -44,6 +45,7 @@ def check_spec(app: App) -> None:
     parse_duration(spec.wait.timeout, what="spec.wait.timeout")
     _check_sources(spec)
     _check_steps(spec)
+    _check_health(spec)
     for dependency in spec.depends_on:
         if (dependency.namespace or app.metadata.namespace, dependency.name) == (app.metadata.namespace, app.name):
             raise InputError(f"spec.dependsOn of App {app} names the App itself", hint="take it out")
@@ -65,6 +67,17 @@ def _check_steps(spec: Spec) -> None:
         for name, part in (("helm", step.helm), ("kustomize", step.kustomize)):
             for url in part.allow_remote if part is not None else ():
                 _check_allowed(url, f"spec.render[{number}].{name}.allowRemote")
+
+
+def _check_health(spec: Spec) -> None:
+    for number, rule in enumerate(spec.health_checks):
+        for name, match in (("ready", rule.ready), ("failed", rule.failed)):
+            if match is not None:
+                try:
+                    check_json_path(match.json_path)
+                except InputError as e:
+                    field = f"spec.healthChecks[{number}].{name}.jsonPath"
+                    raise InputError(f"{field}: {e.message}", hint=e.hint) from e
 
 
 def _check(source: Source, field: str) -> None:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from pipeline.app import HealthCheck
+from pipeline.apply.masking import masker
 from pipeline.apply.send import Sent
 from pipeline.cluster.connection import Connection
 from pipeline.health.rules import Health, State, settled
@@ -91,6 +92,7 @@ class Ready:
             checks=self.checks,
             stop=self.stop,
             until=until,
+            masked=masker(self.desired.values()),
             on_change=self.on_change,
         )
 

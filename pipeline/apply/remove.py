@@ -205,8 +205,8 @@ def release_operations(metadata: dict[str, Any], *, manager: str, owner: str) ->
     """One JSON patch that takes our label, annotations and managedFields entry off; empty where none of it is ours.
 
     It carries the resourceVersion that was read. Applying an emptied object instead would delete every field that
-    only we own. An owner annotation of somebody else's means that the marks are his: then only our entry goes. Without any,
-    what is left of the marks is what somebody left of ours.
+    only we own. An owner annotation of somebody else's means that the marks are his: then only our entry goes; where
+    there is none, the other marks are ours.
     """
     annotations = metadata.get("annotations") or {}
     labels = metadata.get("labels") or {}

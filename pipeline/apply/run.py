@@ -75,9 +75,9 @@ class Applier:
         for object_id in sorted(earlier):
             if self._not_applied(object_id):
                 return f"waits for wave {waves[object_id]}: {object_id} was not applied"
-        for object_id in self.ready.unready(self._done.values(), earlier) if earlier else ():
-            return f"waits for wave {waves[object_id]}: {object_id} is not ready"
-        return ""
+        unready = self.ready.unready(self._done.values(), earlier) if earlier else {}
+        first = next(iter(unready), None)
+        return f"waits for wave {waves[first]}: {first} is not ready" if first is not None else ""
 
     def _dependencies(self, items: Sequence[Send]) -> dict[ObjectId, str]:
         """Why some of these must not be sent: what they depend on was not applied, or is not ready."""

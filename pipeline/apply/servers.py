@@ -1,7 +1,7 @@
 """Whether Services have ready endpoints: for webhooks and APIServices, which do harm before their servers answer."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from pipeline.cluster import objects
@@ -77,10 +77,10 @@ def answers_by_endpoints(connection: Connection, service: ObjectId) -> bool:
     return live is not None and has_endpoints(live)
 
 
-def has_endpoints(service: Any) -> bool:
+def has_endpoints(service: Mapping[str, Any]) -> bool:
     """Whether a Service of this form gets endpoints, and is not only a name in DNS."""
     spec = service.get("spec")
-    return not (isinstance(spec, dict) and spec.get("type") == "ExternalName")
+    return not (isinstance(spec, Mapping) and spec.get("type") == "ExternalName")
 
 
 def _ready(slice_: dict[str, Any]) -> bool:

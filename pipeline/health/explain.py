@@ -66,13 +66,13 @@ class _Below:
         """What follows the message of an object: a half-sentence about its Pods, and lines below it."""
         group, kind = obj["apiVersion"].rpartition("/")[0], obj["kind"]
         if (group, kind) == ("", "Pod"):
-            return self._lines(self._events(obj) + self._log(obj))
+            return _lines(self._events(obj) + self._log(obj))
         pods, sentence = self._pods(obj) if (group, kind) in _WORKLOADS else ([], "")
         lines = self._events(obj)
         if pods:
             lines += self._events(pods[0])
             lines += self._log(next((pod for pod in pods if _crashed(pod)), pods[0]))
-        return (f"; {_clean(self._masked(sentence))}" if sentence else "") + self._lines(lines)
+        return (f"; {_clean(self._masked(sentence))}" if sentence else "") + _lines(lines)
 
     def _pods(self, obj: Object) -> tuple[list[Object], str]:
         """The Pods of a workload that are not ready, newest first and those that say why before the others.
@@ -99,7 +99,7 @@ class _Below:
         found = self._list(_EVENTS, metadata.get("namespace") or "default", [("fieldSelector", wanted)])
         found.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""))
         texts = dict.fromkeys(f"{obj['kind']} {metadata['name']}: {told(event)}" for event in found)
-        return [f"event: {text}" for text in list(texts)[-_TOLD_EVENTS:]]
+        return [f"event: {self._masked(text)}" for text in list(texts)[-_TOLD_EVENTS:]]
 
     def _log(self, pod: Object) -> list[str]:
         """The last lines of the container of a Pod that ended badly; none where none did."""
@@ -137,8 +137,9 @@ class _Below:
         named = {"apiVersion": resource.api_version, "kind": resource.kind}
         return [{**named, **item} for item in page.get("items") or ()]
 
-    def _lines(self, lines: Sequence[str]) -> str:
-        return "".join(f"\n  {_clean(self._masked(line))}" for line in lines)
+
+def _lines(lines: Sequence[str]) -> str:
+    return "".join(f"\n  {_clean(line)}" for line in lines)
 
 
 def _crashed(pod: Object) -> tuple[str, bool] | None:

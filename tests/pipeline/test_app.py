@@ -149,6 +149,11 @@ def test_the_shape_of_json_is_read_as_well(tmp_path: Path) -> None:
         (_HEAD + "spec: {prune: {guard: {percent: 101}}}", "spec.prune.guard.percent cannot be used", "correct"),
         (_HEAD + "spec: {conflicts: steal}", "spec.conflicts cannot be used: Invalid enum value 'steal'", "correct"),
         (_HEAD + "spec: {adopt: {from: [nobody]}}", "spec.adopt.from[0] cannot be used", "correct"),
+        (
+            _HEAD + "spec: {healthChecks: [{apiVersion: v1, kind: A, ready: {jsonPath: '{.a[', values: [b]}}]}",
+            "spec.healthChecks[0].ready.jsonPath: ",
+            "{.status.phase}",
+        ),
         (_HEAD + "spec:", "spec cannot be used: Expected object, got null", "correct"),
         (_HEAD + "spec: {render: [{helm: {}, yaml: {}}]}", "exactly one", "correct"),
         (_HEAD + "spec: {render: [{}]}", "exactly one", "correct"),

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -156,12 +156,13 @@ def test_what_somebody_else_is_deleting_is_not_gone_yet(place: Place) -> None:
     place.free("a")
 
 
-def test_what_is_orphaned_takes_nothing_with_it(place: Place) -> None:
-    leave = place.leaving("a", finalizers=["orphan"])
-    place.kubectl("delete", "configmap", "a", "-n", place.namespace, "--wait=false")
-    (removed,) = place.remove(leave)
-    assert removed.deleted == ""
-    place.free("a")
+@pytest.mark.parametrize("orphans", [{"finalizers": ("orphan",)}, {"propagation": "Orphan"}])
+def test_what_is_orphaned_takes_nothing_with_it(place: Place, orphans: dict[str, Any]) -> None:
+    leave = place.leaving("a", Verdict.WAIT)
+    assert leave.live is not None
+    (gone,) = place.remove(replace(leave, live=replace(leave.live, terminating=True)))
+    (orphaned,) = place.remove(replace(leave, live=replace(leave.live, terminating=True, **orphans)))
+    assert (gone.deleted, orphaned.deleted) == (leave.entry.uid, "")
 
 
 def test_each_outcome_is_told_once(place: Place) -> None:
