@@ -72,7 +72,7 @@ def test_what_is_created_again_before_our_patch_counts_as_adopted(app: Any, make
 
     def again() -> None:
         app.kubectl("delete", "configmap", "a", "-n", app.namespace)
-        app.kubectl("create", "configmap", "a", "-n", app.namespace, "--from-literal=theirs=1")
+        app.kubectl("create", "configmap", "a", "-n", app.namespace, "--from-literal=theirs=1", "--field-manager=me")
 
     _before(proxied, "PATCH", "a", again)
     app.apply()

@@ -101,11 +101,12 @@ def test_an_old_inventory_is_not_acted_on(behind: Behind) -> None:
     behind.proxy.edit = None
     behind.world.put("other", {_B: 2})
     behind.promises.settle()
-    uid = _uid(behind, _B)
+    uid, record = _uid(behind, _B), behind.world.record("shop")
     behind.proxy.edit = stale
     behind.world.put("shop", {_A: 2})
     behind.promises.sync("shop")
     assert stale.served
+    assert behind.world.record("shop") == record
     assert _uid(behind, _B) == uid
     behind.proxy.edit = None
     behind.promises.settle()

@@ -22,7 +22,8 @@ field is an error.
 EXAMPLE = """
 ## A whole one
 
-What stands here is the default, but for `name`, `url`, `secretRef`, `render`, `adopt.from` and `dependsOn`.
+What stands here is the default, but for `name`, `url`, `secretRef`, `render`, `healthChecks`,
+`adopt.from` and `dependsOn`.
 
 ```yaml
 apiVersion: trimtab.dev/v1alpha1
@@ -97,6 +98,12 @@ spec:
     enabled: true
     timeout: 5m
   conflicts: take               # fields that somebody else set: take, yield or fail
+  recreate: never               # allowed: delete and create again where git changes an immutable field
+  healthChecks:                 # what ready means for a kind that does not say it as Kubernetes' conventions have it
+    - apiVersion: example.com/v1
+      kind: Backup
+      ready: {jsonPath: "{.status.phase}", values: [Done]}
+      failed: {jsonPath: "{.status.phase}", values: [Broken]}
   adopt:
     from: [helm]                # helm, argocd, flux, kapp, kluctl: whose objects may be taken over
   dependsOn:

@@ -14,8 +14,8 @@ import renderers
 from pipeline.errors import TrimtabError
 from pipeline.source.reasons import Reason
 
-#: What ends a command or a process, and never a turn of an App.
-_NO_CONDITION = {"InstallFailed", "LeaseLost", "NoAnswer"}
+#: What ends a command or a process, or is said of one object, and never ends a turn of an App.
+_NO_CONDITION = {"Immutable", "InstallFailed", "LeaseLost", "NoAnswer"}
 #: Where reasons stand among other words: truths, types of conditions, and what is said of one object.
 _REASONS_STAND_IN = ("pipeline/control/depends.py", "pipeline/control/status.py")
 _NO_REASON = {"True", "False", "Unknown", "SourceReady", "Synced", "Healthy", "Refused"}

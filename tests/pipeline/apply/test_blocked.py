@@ -204,6 +204,17 @@ def test_the_claims_of_a_stateful_set_are_its_own(place: Place) -> None:
     assert place.blocked(_stateful("other"), said, old) == []
 
 
+def test_claims_and_quotas_of_another_namespace_are_others(place: Place, control_plane: ControlPlane) -> None:
+    elsewhere = Place(place.connection, place.discovery, "default")
+    mount = [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]
+    old, new = _pod("old", volumes=mount), _pod("new", volumes=mount)
+    place.make(old)
+    for said in ("Multi-Attach error", "exceeded quota: few, requested: pods=1, used: pods=1, limited: pods=1"):
+        assert place.blocked(new, said, old)
+        trouble = Trouble(elsewhere._id(new), new, said)
+        assert blockers(place.connection, [trouble], [place._leave(old)], selector="part=old") == []
+
+
 @pytest.mark.parametrize(
     ("says", "names"),
     [
