@@ -33,7 +33,8 @@ class Target:
 
     `stop` ends it between two requests, and any waiting at once; `approve_all` is `--yes`, `approved` the digest of
     a prune that a person approved. `gate` is passed for each of the steps render, apply and wait, and may hold it
-    up; prune counts as apply. `behind` is that of `Wishes`. `on_planned` is told as soon as the
+    up; prune counts as apply. `behind` is that of `Wishes`. `outdated` is asked before anything is deleted or released:
+    why this turn goes by something that is no longer so; empty: it does not. `on_planned` is told as soon as the
     inventory says what this App wants, with the labels of the Apps that it newly claims something of.
     """
 
@@ -45,6 +46,7 @@ class Target:
     approved: str = ""
     gate: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
     behind: Callable[[], Behind] = Behind
+    outdated: Callable[[], str] = lambda: ""
     on_planned: Callable[[frozenset[str]], None] = lambda _: None
 
 
@@ -219,7 +221,7 @@ def _not_yet(planned: Planned, target: Target, sent: list[Sent], unhealthy: dict
     return ""
 
 
-def _postponed(leaves: list[Leave], reason: str) -> list[Removed]:
+def _postponed(leaves: Sequence[Leave], reason: str) -> list[Removed]:
     return [Removed(change, leave.entry) for leave in leaves for change in [_put_off(leave, reason)]]
 
 
@@ -233,6 +235,9 @@ def remove(app: App, planned: Planned, target: Target, leaves: Sequence[Leave]) 
     """Carry out what the plan says of objects that left the set."""
     if not leaves:
         return []
+    acts = any(leave.verdict in (Verdict.PRUNE, Verdict.RELEASE) for leave in leaves)
+    if acts and (reason := target.outdated()):
+        return _postponed(leaves, reason)
     target.progress.step("prune", len(leaves))
     remover = Remover(
         connection=target.session.connection,

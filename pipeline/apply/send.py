@@ -141,25 +141,29 @@ def _forced(
     force: bool,
     whole: Collection[str],
 ) -> Applied:
-    """PATCH, and on a conflict look whose fields these are before anything is forced. Raises RefusedError."""
-    conflicts = policy.conflicts_of(item)
+    """PATCH, and on a conflict look whose fields these are before anything is forced. Raises RefusedError.
+
+    What others own of a list may also stand in the way of ours as a duplicate: a Service's port of the same name.
+    """
+    take = policy.conflicts_of(item) == "take"
     given_up: tuple[str, ...] = ()
     while True:
         try:
             status, answer = _patch(connection, item, policy, data, force=force)
         except ApiError as error:
-            if not error.conflict or force:
+            if not (error.conflict and not force) and not (error.duplicate and take):
                 raise
             metadata = _metadata(connection, item)
             deployer = known_deployer(metadata, policy.manager)
-            if deployer is not None and not policy.may_adopt(deployer):
+            if deployer is not None and not policy.may_adopt(deployer) and not force:
                 raise RefusedError(deployer) from error
-            if conflicts == "take":
-                _take_over(connection, item, policy, metadata, whole)
+            if take:
+                if not _take_over(connection, item, policy, metadata, whole) and error.duplicate:
+                    raise
                 force = True
                 continue
             paths = tuple(path for _, path in error.conflicting_managers() if path not in given_up)
-            if conflicts == "fail" or not paths:
+            if policy.conflicts_of(item) == "fail" or not paths:
                 raise
             data = without_fields(data, paths)
             given_up += paths

@@ -135,6 +135,11 @@ class ApiError(TrimtabError):
         return tuple((_manager(cause.message), cause.field) for cause in conflicts)
 
     @property
+    def duplicate(self) -> bool:
+        """Two items of a list have what only one may have, such as a name."""
+        return self.status == 422 and any(cause.reason == "FieldValueDuplicate" for cause in self.causes)
+
+    @property
     def overtaken(self) -> bool:
         """Somebody wrote, or created, the object while this write was under way: the same one may do now."""
         return self.status == 409 and (self.reason == "AlreadyExists" or "object has been modified" in self.message)

@@ -11,7 +11,7 @@ from pipeline.cluster.errors import ApiError
 from pipeline.control import report, syncing
 from pipeline.control import status as said
 from pipeline.control.memory import Turn
-from pipeline.control.resource import APPROVED_ANNOTATION, APPS, CONTROLLER_MANAGER, FINALIZER, AppKey
+from pipeline.control.resource import APPROVED_ANNOTATION, APPS, CONTROLLER_MANAGER, FINALIZER, AppKey, outdated
 from pipeline.control.shared import Shared
 from pipeline.control.siblings import Siblings
 from pipeline.control.terminating import being_removed
@@ -20,6 +20,8 @@ from pipeline.sync import Target
 
 #: Seconds until it is tried again where something could not be removed.
 _AGAIN = 60.0
+#: Seconds until the watch is looked at again where it showed an App that is not so any more.
+_STALE = 5.0
 
 
 class Removal:
@@ -35,6 +37,8 @@ class Removal:
         if FINALIZER not in (turn.resource["metadata"].get("finalizers") or ()):
             return None
         shared = self._shared
+        if outdated(shared.connection, turn.resource):
+            return _STALE
         app = app or _unreadable(turn)
         going = being_removed(shared.connection, turn.key[0], shared.own_namespace, shared.store.namespace)
         release = app.spec.deletion_policy == "release" or bool(going)
@@ -45,6 +49,7 @@ class Removal:
             shared.session, shared.store, stop=turn.stop,
             approved=turn.annotations.get(APPROVED_ANNOTATION, ""), gate=partial(shared.gates.through, stop=turn.stop),
             behind=partial(self._siblings.behind, turn.key, turn.memory, patience),
+            outdated=partial(outdated, shared.connection, turn.resource),
         )  # fmt: skip
         with shared.gates.through("apply", turn.stop):
             result = delete(app, target, release=release)

@@ -44,6 +44,21 @@ def get_app(connection: Connection, namespace: str, name: str) -> dict[str, Any]
     return objects.get(connection, APPS, namespace, name)
 
 
+def outdated(connection: Connection, resource: Mapping[str, Any]) -> str:
+    """Why an App is not what was read of it; empty: it is. One request, which no cache answers.
+
+    A watch that begins at an API server whose own cache is behind shows Apps as they were (kubernetes#59848). Nothing
+    may be deleted on such grounds. Raises ApiError.
+    """
+    read = resource["metadata"]
+    live = objects.get_metadata(connection, APPS, read["namespace"], read["name"])
+    now = live["metadata"] if live is not None else {}
+    parts = ("uid", "generation", "deletionTimestamp")
+    if [now.get(part) for part in parts] == [read.get(part) for part in parts]:
+        return ""
+    return f"App {read['namespace']}/{read['name']} is not what it was when this turn began"
+
+
 def list_apps(connection: Connection, namespace: str | None) -> list[dict[str, Any]]:
     """All App resources of a namespace, or of all for None. Raises InputError where there is no such kind."""
     try:

@@ -14,7 +14,7 @@ from pipeline.control import report
 from pipeline.control import status as said
 from pipeline.control.memory import Memory, Turn
 from pipeline.control.rendering import Material, render
-from pipeline.control.resource import APPROVED_ANNOTATION
+from pipeline.control.resource import APPROVED_ANNOTATION, outdated
 from pipeline.control.shared import Shared
 from pipeline.control.siblings import Siblings
 from pipeline.control.watching import Watching
@@ -65,6 +65,7 @@ def run(shared: Shared, siblings: Siblings, turn: Turn, job: Job) -> float:
                 approved=turn.annotations.get(APPROVED_ANNOTATION, ""),
                 gate=partial(shared.gates.through, stop=turn.stop),
                 behind=partial(siblings.behind, turn.key, memory, patience),
+                outdated=partial(outdated, shared.connection, turn.resource),
                 on_planned=partial(siblings.planned, memory, commit),
             )  # fmt: skip
             result = sync(app, checkout, lambda: render(shared, turn, material, log), target)

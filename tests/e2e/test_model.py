@@ -14,7 +14,7 @@ from model import Promises
 from things import Key
 from world import World
 
-#: How many histories a run tries (`make test-long` says more). Each seed draws a few: hypothesis begins with a plain one.
+#: How many histories a run tries; `make test-long` says more. Each seed draws a few, after a plain one.
 _HISTORIES = int(os.environ.get("TRIMTAB_HISTORIES", "25"))
 _A_SEED = 5
 _STEPS = 14

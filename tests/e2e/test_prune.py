@@ -416,8 +416,9 @@ def test_one_object_in_two_api_groups_that_moves_between_them_lives(app: Any, ma
     app.apply()
     assert app.get("event", "one")["metadata"]["uid"] == uid
     assert set(app.actions().values()) == {"unchanged"}
+    # It is as much ours as it was before.
     app.folder.drop("event", "one")
-    app.apply()
+    assert app.actions()["Event/one"] == "pruned"
 
 
 def test_what_a_broken_server_of_its_kind_hides_is_kept_and_told(

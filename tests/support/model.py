@@ -195,10 +195,10 @@ class Promises:
             for key, version in tenant.wanted.items():
                 live = seen.get(key)
                 assert live is not None, f"{key} of App {name} does not live"
-                # What somebody else brought along stays his.
-                found, his = values(live), live["metadata"]["uid"] in self.world.his
-                odd = {part: text for part, text in found.items() if part not in expected(key, version)}
-                assert found == expected(key, version) | (odd if his else {}), f"{key} is not as App {name} has it"
+                # What was there before us, and git says nothing of, is not ours to take off.
+                found, before_us = values(live), live["metadata"]["uid"] in self._before_us
+                more = {part: text for part, text in found.items() if part not in expected(key, version)}
+                assert found == expected(key, version) | (more if before_us else {}), f"{key} is not as {name} has it"
                 assert live["metadata"]["annotations"][OWNER_ANNOTATION] == (record.owner if record else "")
                 all_wanted.add(live["metadata"]["uid"])
             all_wanted |= {entry.uid for entry in record.entries.values()} if record else set()

@@ -1,13 +1,16 @@
 """Immutable fields: what is one, what may be created anew, and what never is."""
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from harness import ControlPlane
 from sending import OneApp
+from waiting import until
 
 from pipeline.app import Prune
+from pipeline.cluster.discovery import Discovery
 from pipeline.inventory.record import Standing
 from pipeline.plan.model import Action
 
@@ -196,26 +199,41 @@ def test_a_claim_needs_the_permission_on_the_live_object(app: OneApp, control_pl
     assert app.one(smaller).change.message.startswith("recreated")
 
 
-def test_a_definition_is_never_deleted_for_that(app: OneApp, control_plane: ControlPlane) -> None:
+@pytest.fixture
+def definition(app: OneApp, control_plane: ControlPlane) -> Iterator[dict[str, Any]]:
+    """Of a kind that has a rule of its own about changes, in the words of its author; created by the App."""
     group = f"{app.namespace}.example.com"
-    schema = {"openAPIV3Schema": {"type": "object"}}
-    names = {"kind": "Thing", "plural": "things"}
+    rule = {"rule": "self == oldSelf", "message": "x stays what it was"}
+    spec = {"type": "object", "properties": {"x": {"type": "string", "x-kubernetes-validations": [rule]}}}
+    schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
     crd = {
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": f"things.{group}"},
-        "spec": {"group": group, "scope": "Namespaced", "names": names,
+        "spec": {"group": group, "scope": "Namespaced", "names": {"kind": "Thing", "plural": "things"},
                  "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}]},
     }  # fmt: skip
+    app.one(crd)
+    control_plane.kubectl("wait", "--for=condition=Established", f"crd/things.{group}", "--timeout=60s")
+    yield crd
+    control_plane.kubectl("delete", "crd", f"things.{group}")
+
+
+def test_a_definition_is_never_deleted_for_that(app: OneApp, definition: dict[str, Any]) -> None:
     app.policy = ALLOWED
-    try:
-        app.one(crd)
-        control_plane.kubectl("wait", "--for=condition=Established", f"crd/things.{group}", "--timeout=60s")
-        uid = app.live(crd)["metadata"]["uid"]
-        sent = app.one({**crd, "spec": {**crd["spec"], "scope": "Cluster"}})
-        assert "a CustomResourceDefinition is never deleted for that" in sent.change.message
-        assert app.live(crd)["metadata"]["uid"] == uid
-    finally:
-        control_plane.kubectl("delete", "crd", f"things.{group}")
+    uid = app.live(definition)["metadata"]["uid"]
+    sent = app.one({**definition, "spec": {**definition["spec"], "scope": "Cluster"}})
+    assert "a CustomResourceDefinition is never deleted for that" in sent.change.message
+    assert app.live(definition)["metadata"]["uid"] == uid
+
+
+def test_a_rule_in_its_authors_words_is_found_by_trying(app: OneApp, definition: dict[str, Any]) -> None:
+    until(lambda: Discovery.load(app.connection).find("Thing", definition["spec"]["group"]))
+    app.discovery = Discovery.load(app.connection)
+    api_version = f"{definition['spec']['group']}/v1"
+    thing = {"apiVersion": api_version, "kind": "Thing", "metadata": {"name": "a"}, "spec": {"x": "1"}}
+    app.one(thing)
+    app.policy = ALLOWED
+    assert app.one({**thing, "spec": {"x": "2"}}).change.message == "recreated: spec.x is immutable"
 
 
 def _finish(app: OneApp, name: str = "job") -> None:

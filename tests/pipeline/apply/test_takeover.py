@@ -285,6 +285,24 @@ def test_a_container_that_somebody_added_stays(app: OneApp, deployment: Any) -> 
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("ours", [False, True], ids=["first touch", "later"])
+def test_a_port_that_git_changes_is_no_duplicate_of_the_old_one(app: OneApp, *, ours: bool) -> None:
+    """Whoever applied the old port still owns it, and two ports may not have one name."""
+    old = {
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+        "spec": {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80}]},
+    }  # fmt: skip
+    new = {**old, "spec": {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 81}]}}
+    app.ctl("apply", "-f", "-", body=old)
+    if ours:
+        app.policy["conflicts"] = "yield"
+        app.one(old)
+        app.policy.clear()
+    sent = app.one(new)
+    assert [port["port"] for port in app.live(new)["spec"]["ports"]] == [81], sent.change.message
+    assert app.managers(new) == {app.manager}
+
+
 def test_a_port_of_a_service_is_healed_and_keeps_its_node_port(app: OneApp) -> None:
     service = {
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
