@@ -41,7 +41,7 @@ class Planned:
         plan, record = self.plan, self.opened.record
         waits = record.held or plan.held_digest or plan.failed or plan.awaited or plan.delayed
         moves = record.claims or record.offers or plan.offers
-        return plan.empty and not waits and not moves and (record.outcome.ok or not record.entries)
+        return plan.empty and not waits and not moves and (record.outcome.ok or not self.opened.stored.resource_version)
 
     @property
     def resources(self) -> Mapping[ObjectId, Resource]:
@@ -107,7 +107,8 @@ def make_plan(app: App, rendered: Rendered, session: Session, store: Store, wish
         failed=resolved.failed, awaited=resolved.awaited,
         warnings=(*opened.warnings, *resolved.warnings, *unlisted, *key_warnings),
     )  # fmt: skip
-    return Planned(plan, opened, manager, desired, resolved.absent)
+    going = {each.id: resolved.options[each.id].wave for each in plan.failed if each.id in resolved.options}
+    return Planned(plan, opened, manager, desired, {**resolved.absent, **going})
 
 
 def _resolve(app: App, rendered: Rendered, session: Session) -> Resolved:

@@ -54,7 +54,8 @@ class SyncResult:
     the sync was ended before it was done (a newer commit, SIGTERM); what is missing is done by the next one. `owned`
     counts the inventory after the turn. `recorded` is the commit that the inventory named before it. `held` are the
     objects whose prune waits for approval, `waits` says that some wait for other Apps; `concerned` are the labels of
-    Apps that should look again because of this turn.
+    Apps that should look again because of this turn. `blocked` are sentences about objects in trouble that wait for
+    one which is pruned last.
     """
 
     app: str
@@ -66,6 +67,7 @@ class SyncResult:
     held_digest: str = ""
     held: tuple[ObjectId, ...] = ()
     waits: bool = False
+    blocked: tuple[str, ...] = ()
     concerned: frozenset[str] = frozenset()
     owned: int = 0
     recorded: str = ""

@@ -1,12 +1,13 @@
 """The road of one sync: checkout → render → parse → plan → record → apply → wait → prune → record."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from pipeline.app import App, parse_duration
+from pipeline.apply.blocked import Trouble, blockers
 from pipeline.apply.kinds import Kinds
 from pipeline.apply.ready import Ready
 from pipeline.apply.remove import Removed, Remover
@@ -15,6 +16,7 @@ from pipeline.apply.send import Policy, Sent
 from pipeline.cluster.session import Session
 from pipeline.health.rules import Health, may_be_unready
 from pipeline.inventory.names import selector
+from pipeline.inventory.record import Entry
 from pipeline.inventory.store import Store, Stored, ensure_namespace
 from pipeline.plan.decide import Leave
 from pipeline.plan.model import Action, Behind, Change
@@ -84,23 +86,26 @@ def _turn(
         removed = remove(app, planned, target, [leave for leave in planned.plan.leaves if leave.first])
     ready, steps = _ready(app, planned, target)
     sent = _apply(app, planned, target, ready, steps, new_kinds=new_kinds)
+    blocked: tuple[str, ...] = ()
     with target.gate("apply"):
         stored = _claim(app, planned, target, stored, sent)
         if app.spec.prune.after == "applied":
-            removed += _prune(app, planned, target, sent, {})
+            pruned, blocked = _prune(app, planned, target, sent, {})
+            removed += pruned
     unhealthy, came = _wait(planned, target, ready, sent)
     sent += _left_out(planned, app.spec.wait.timeout, came=came, stopped=target.stop.is_set())
     with target.gate("apply"):
         if app.spec.prune.after == "healthy":
-            removed += _prune(app, planned, target, sent, unhealthy)
+            pruned, blocked = _prune(app, planned, target, sent, unhealthy)
+            removed += pruned
         result = SyncResult.of_turn(
             app, checkout.commit, planned.plan, sent, removed, unhealthy, stopped=target.stop.is_set()
         )
         record = after(app, checkout, planned, sent, removed, result)
         if differs(stored.record, record):
             target.store.save(app, stored, record)
-    result = replace(result, owned=len(record.entries), recorded=recorded, concerned=concerned(planned, sent, record))
-    return result, came
+    told = concerned(planned, sent, record)
+    return replace(result, owned=len(record.entries), recorded=recorded, concerned=told, blocked=blocked), came
 
 
 class _Steps:
@@ -201,11 +206,33 @@ def _left_out(planned: Planned, timeout: str, *, came: bool, stopped: bool) -> l
 
 def _prune(
     app: App, planned: Planned, target: Target, sent: list[Sent], unhealthy: dict[ObjectId, Health]
-) -> list[Removed]:
-    """Prune comes last, when all that is to live was applied and is ready; else it is put off."""
+) -> tuple[list[Removed], tuple[str, ...]]:
+    """Prune comes last, when all that is to live was applied and is ready; else it is put off.
+
+    Returns also which objects in trouble wait for one that is put off.
+    """
     last = [leave for leave in planned.plan.leaves if not leave.first]
     reason = _not_yet(planned, target, sent, unhealthy)
-    return _postponed(last, reason) if reason else remove(app, planned, target, last)
+    if reason:
+        blocked = () if target.stop.is_set() else _blocked(app, planned, target, sent, unhealthy, last)
+        return _postponed(last, reason), blocked
+    kept = [*planned.plan.unchanged, *(item.entry for item in sent if item.entry is not None)]
+    return remove(app, planned, target, last, kept), ()
+
+
+def _blocked(
+    app: App,
+    planned: Planned,
+    target: Target,
+    sent: list[Sent],
+    unhealthy: dict[ObjectId, Health],
+    leaves: Sequence[Leave],
+) -> tuple[str, ...]:
+    messages = {item.change.id: item.change.message for item in sent if item.change.action is Action.FAILED}
+    messages |= {object_id: health.message for object_id, health in unhealthy.items()}
+    troubled = [Trouble(each.id, each.data, messages[each.id]) for each in planned.desired if each.id in messages]
+    found = blockers(target.session.connection, troubled, leaves, selector=selector(app))
+    return tuple(f"{each.troubled}: {each.sentence}" for each in found)
 
 
 def _not_yet(planned: Planned, target: Target, sent: list[Sent], unhealthy: dict[ObjectId, Health]) -> str:
@@ -231,8 +258,10 @@ def _put_off(leave: Leave, reason: str) -> Change | None:
     return Change(leave.entry.id, Action.HELD, leave.reason) if leave.verdict in (Verdict.WAIT, Verdict.OFFER) else None
 
 
-def remove(app: App, planned: Planned, target: Target, leaves: Sequence[Leave]) -> list[Removed]:
-    """Carry out what the plan says of objects that left the set."""
+def remove(
+    app: App, planned: Planned, target: Target, leaves: Sequence[Leave], kept: Iterable[Entry] = ()
+) -> list[Removed]:
+    """Carry out what the plan says of objects that left the set; `kept` are the entries of what is in it."""
     if not leaves:
         return []
     acts = any(leave.verdict in (Verdict.PRUNE, Verdict.RELEASE) for leave in leaves)
@@ -245,5 +274,7 @@ def remove(app: App, planned: Planned, target: Target, leaves: Sequence[Leave]) 
         owner=planned.opened.record.owner,
         prune=app.spec.prune,
         on_removed=lambda removed: target.progress.done(removed.change) if removed.change else None,
+        kept_uids=frozenset(entry.uid for entry in kept),
+        stop=target.stop,
     )
     return list(remover.run(leaves))

@@ -89,7 +89,8 @@ def make_way(connection: Connection, item: Send, policy: Policy, fields: str, st
 def _check(item: Send, policy: Policy, fields: str, live: LiveObject, data: Mapping[str, Any]) -> None:
     """Raise RecreationError unless it was allowed, and a prune of this object would be.
 
-    Only Namespaces and CustomResourceDefinitions are never recreated, whatever is inside.
+    A finished Job of ours needs no permission. Namespaces and CustomResourceDefinitions are never deleted for that,
+    whatever is inside.
     """
     wish = item.desired.options.recreate
     allowed = wish == "allowed" or (policy.recreate == "allowed" and wish != "never")
@@ -112,11 +113,10 @@ def _check(item: Send, policy: Policy, fields: str, live: LiveObject, data: Mapp
             f"{fields} is immutable, and it may not be deleted: {veto}",
             hint="take the change back in git, or delete the object yourself: the next sync creates it",
         )
-    if allowed or (
-        job and wish != "never" and _finished(data) and item.entry and item.entry.standing is Standing.CREATED
-    ):
+    by_default = job and wish != "never" and item.entry is not None and item.entry.standing is Standing.CREATED
+    if allowed or (by_default and _finished(data)):
         return
-    if job and wish != "never" and not _finished(data):
+    if by_default:
         raise RecreationError(
             f"{fields} is immutable, and the Job is still running",
             hint=f'it is recreated once it has finished; at once with the annotation {RECREATE_ANNOTATION}: "allowed"',

@@ -94,7 +94,8 @@ class Applier:
 
     def _not_applied(self, object_id: ObjectId) -> bool:
         sent = self._done.get(object_id)
-        return object_id not in self.ready.desired or (sent is not None and sent.change.action in _NOT_APPLIED)
+        missing = object_id in self.absent or object_id not in self.ready.desired
+        return missing or (sent is not None and sent.change.action in _NOT_APPLIED)
 
     def _unserved(self, items: Sequence[Send]) -> dict[ObjectId, str]:
         """Why some objects of the last stage must not be sent: a Service that they name has no ready endpoint."""

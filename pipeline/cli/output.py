@@ -130,6 +130,8 @@ def show_result(result: SyncResult, form: Format) -> None:
     sys.stdout.flush()
     for sentence in result.unhealthy:
         warn(f"not ready: {sentence}")
+    for sentence in result.blocked:
+        warn(f"held: {sentence}")
     at = f" at {short(result.commit)}" if result.commit else ""
     sys.stdout.write(f"App {result.app}{at}: {result.summary}\n")
     if result.held_digest:
@@ -148,6 +150,7 @@ def result_data(result: SyncResult) -> dict[str, Any]:
         "unhealthy": list(result.unhealthy),
         "warnings": list(result.warnings),
         "heldDigest": result.held_digest,
+        "blocked": list(result.blocked),
     }
 
 

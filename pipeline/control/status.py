@@ -160,6 +160,8 @@ def _verdict(
     result: SyncResult, problems: tuple[Problem, ...], held: Held | None, rollback: Rollback | None, *, waited: bool
 ) -> tuple[str, str]:
     """Reason and message of Ready. For a good sync it speaks of the state and not of the turn: so it stays the same."""
+    if result.blocked:
+        return "PruneHeld", _cut(_line(result.blocked[0]))
     if result.of(Action.FAILED, Action.REFUSED):
         good = result.of(Action.CREATED, Action.CONFIGURED, Action.UNCHANGED)
         return "PartlyApplied" if good else "ApplyFailed", _first(problems)

@@ -9,11 +9,12 @@ from pipeline.cluster.fields import lost_fields
 from pipeline.inventory.live import Live, LiveObject
 from pipeline.inventory.moves import Offer
 from pipeline.inventory.record import Entry, Record, Standing, digest_of
-from pipeline.plan.model import NOBODY, Behind, Change
+from pipeline.plan.model import NOBODY, Action, Behind, Change
 from pipeline.plan.order import stage_of
 from pipeline.plan.prepare import Desired
 from pipeline.plan.resolve import Awaited
 from pipeline.plan.vetoes import VETOES, Candidate, Verdict
+from pipeline.plan.vetoes.going import held_by
 from pipeline.plan.vetoes.guard import held
 from renderers.manifest import ObjectId
 
@@ -131,26 +132,33 @@ def decide(  # noqa: PLR0913 - what is wanted, recorded, seen and known, and wha
     The same arguments give the same plan. `failed` and `awaited` are objects of the set that cannot be sent (now):
     what the inventory knows of them survives.
     """
-    failed, awaited = tuple(failed), tuple(awaited)
+    failed, awaited = list(failed), tuple(awaited)
+    # Without its namespace a manifest of an unknown kind may be any object of that name: keep all of them.
+    absent = [*(each.id for each in failed), *(each.id for each in awaited)]
+    unplaced = {(each.kind, each.group, each.name) for each in absent}
     sends: list[Send] = []
     unchanged: list[Entry] = []
     in_set = {wanted.id for wanted in desired}
     by_uid = {entry.uid: entry for entry in record.entries.values() if entry.uid and entry.id not in in_set}
     kept_uids = frozenset(seen.uid for wanted in desired if (seen := live.get(wanted.id)) is not None)
+    survivors: list[Entry] = []
     for wanted in sorted(desired, key=lambda item: (item.place, item.id)):
         entry = record.entries.get(wanted.id) or _moved(wanted, live, by_uid)
+        seen = live.get(wanted.id)
+        if seen is not None and seen.terminating:
+            # An apply would succeed, and be lost with the object.
+            message = f"{wanted.origin}: {held_by(seen.finalizers)}\n  → once it is gone, a sync creates it anew"
+            failed.append(Change(wanted.id, Action.FAILED, message, temporary=True))
+            survivors += [entry] if entry is not None else []
+            continue
         reason = _why_send(wanted, entry, live, record.owner)
         if reason is None and entry is not None:
             unchanged.append(entry)
         elif reason:
             offer = rules.offers.get(wanted.id)
-            sends.append(replace(_send(wanted, entry, live.get(wanted.id), record.owner, reason), takes=offer))
+            sends.append(replace(_send(wanted, entry, seen, record.owner, reason), takes=offer))
 
-    # Without its namespace a manifest of an unknown kind may be any object of that name: keep all of them.
-    absent = [*(each.id for each in failed), *(each.id for each in awaited)]
-    unplaced = {(each.kind, each.group, each.name) for each in absent}
     leaves: list[Leave] = []
-    survivors: list[Entry] = []
     for entry in record.entries.values():
         if entry.id in in_set:
             continue
@@ -166,7 +174,7 @@ def decide(  # noqa: PLR0913 - what is wanted, recorded, seen and known, and wha
         leaves=tuple(leaves),
         unchanged=tuple(unchanged),
         survivors=tuple(survivors),
-        failed=failed,
+        failed=tuple(failed),
         awaited=awaited,
         warnings=(*warnings, *_unseen(leaves)),
         held_digest=digest,

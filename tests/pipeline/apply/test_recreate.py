@@ -251,6 +251,7 @@ def test_a_finished_job_is_created_anew_by_default(app: OneApp) -> None:
 def test_another_job_is_not(app: OneApp, how: str) -> None:
     suspended = {"spec": {**_job()["spec"], "suspend": how == "running"}}
     if how == "adopted":
+        app.policy["prune"] = Prune(adopted=True)
         app.ctl("create", "-f", "-", body=_job())
     app.one({**_job(), **suspended})
     if how != "running":
