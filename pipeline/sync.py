@@ -155,7 +155,7 @@ def _apply(app: App, planned: Planned, target: Target, ready: Ready, steps: _Ste
         ensure_namespace(session.connection, spec.target.namespace)
     applier = Applier(
         connection=session.connection,
-        policy=Policy(planned.manager, spec.conflicts, frozenset(spec.adopt.from_), spec.recreate, spec.prune),
+        policy=Policy.of(spec, planned.manager),
         ready=ready,
         absent=planned.absent,
         stop=target.stop,

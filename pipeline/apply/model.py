@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.app import Prune
+from pipeline.app import Prune, Spec
 from pipeline.apply.patience import Patience
 from pipeline.cluster.fields import Deployer
 from pipeline.inventory.record import Entry
@@ -26,6 +26,11 @@ class Policy:
     recreate: str = "never"
     prune: Prune = field(default_factory=Prune)
     patience: Patience = field(default_factory=Patience)
+
+    @classmethod
+    def of(cls, spec: Spec, manager: str) -> "Policy":
+        """What the App's spec says; `manager` is its field manager."""
+        return cls(manager, spec.conflicts, frozenset(spec.adopt.from_), spec.recreate, spec.prune)
 
     def conflicts_of(self, item: Send) -> str:
         """What to do about fields of others on this object, whose annotation wins."""

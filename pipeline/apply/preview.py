@@ -1,16 +1,23 @@
 """What a plan would change, by dry-run against the API server: the object before and after, as text, secrets masked."""
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeline.apply.conflicts import without_fields
+from pipeline.apply.model import Policy
+from pipeline.apply.outcome import RefusedError
+from pipeline.apply.recreate import RecreationError, check_recreation, immutable_fields
 from pipeline.apply.run import THREADS
+from pipeline.apply.taken import without_taken
 from pipeline.cluster import objects
 from pipeline.cluster.connection import Connection
 from pipeline.cluster.errors import ApiError
-from pipeline.cluster.fields import known_deployer
+from pipeline.cluster.fields import deployer_managers, known_deployer
+from pipeline.inventory.live import observe
 from pipeline.inventory.names import APP_LABEL, OBJECT_ANNOTATION, OWNER_ANNOTATION
 from pipeline.plan.decide import Plan, Send
 from pipeline.plan.model import Action
@@ -40,11 +47,8 @@ class Difference:
     origin: str = ""
 
 
-def preview(connection: Connection, plan: Plan, manager: str, adopt_from: Collection[str] = ()) -> Iterator[Difference]:
-    """Every difference, in the plan's order: what would be sent, then what would leave. Changes nothing.
-
-    `adopt_from` are the deployers whose objects may be taken over.
-    """
+def preview(connection: Connection, plan: Plan, policy: Policy) -> Iterator[Difference]:
+    """Every difference, in the plan's order: what would be sent, then what would leave. Changes nothing."""
     for change in plan.failed:
         yield Difference(change.id, change.action, change.message)
     for awaited in plan.awaited:
@@ -52,7 +56,7 @@ def preview(connection: Connection, plan: Plan, manager: str, adopt_from: Collec
             awaited.id, Action.HELD, f"{awaited.unknown}: it is applied when something in the App brings it"
         )
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
-        for difference in pool.map(lambda item: _difference(connection, item, manager, adopt_from), plan.sends):
+        for difference in pool.map(lambda item: _difference(connection, item, policy), plan.sends):
             if difference is not None:
                 yield difference
     for leave in plan.leaves:
@@ -60,28 +64,18 @@ def preview(connection: Connection, plan: Plan, manager: str, adopt_from: Collec
             yield Difference(leave.entry.id, _VERDICTS[leave.verdict], leave.reason)
 
 
-def _difference(connection: Connection, item: Send, manager: str, adopt_from: Collection[str]) -> Difference | None:
-    wanted = item.desired
+def _difference(connection: Connection, item: Send, policy: Policy) -> Difference | None:
+    wanted, before = item.desired, None
     try:
         before = objects.get(connection, wanted.resource, wanted.id.namespace, wanted.id.name)
-        try:
-            _, after = objects.apply(
-                connection, wanted.resource, wanted.id.namespace, wanted.id.name, wanted.body,
-                manager=manager, force=True, dry_run=True,
-            )  # fmt: skip
-        except ApiError as error:
-            # What the sync itself creates first is not there for a dry-run: its namespace, its CRD.
-            if not (error.namespace_missing or error.kind_missing):
-                raise
-            after = dict(wanted.data)
+        reason = _whose(item, before, policy)
+        after = _after(connection, item, policy)
+        if before is not None and after is not wanted.data and policy.conflicts_of(item) == "take":
+            after = _taken_over(connection, item, policy, before, after)
+    except RefusedError as refusal:
+        return Difference(wanted.id, Action.REFUSED, f"it belongs to {refusal.deployer.detail}", origin=wanted.origin)
     except ApiError as error:
-        return Difference(wanted.id, Action.FAILED, f"{wanted.origin}: {error.message}", origin=wanted.origin)
-    reason = item.reason
-    if before is not None and not item.uid:
-        deployer = known_deployer(before["metadata"], manager)
-        if deployer is not None and (deployer.app or deployer.name not in adopt_from):
-            return Difference(wanted.id, Action.REFUSED, f"it belongs to {deployer.detail}", origin=wanted.origin)
-        reason = f"adopted from {deployer.detail}" if deployer is not None else "adopted: it exists already"
+        return _refused_change(connection, item, policy, before, error)
     old, new = _shown(before, after)
     if old == new and reason == item.reason:
         return None
@@ -91,6 +85,76 @@ def _difference(connection: Connection, item: Send, manager: str, adopt_from: Co
     )
     action = Action.CREATED if before is None else Action.CONFIGURED
     return Difference(wanted.id, action, reason, "".join(lines), wanted.origin)
+
+
+def _whose(item: Send, before: Mapping[str, Any] | None, policy: Policy) -> str:
+    """Why it would be sent, which of a first touch depends on whose it is. Raises RefusedError."""
+    if item.takes is not None:
+        return "taken over from another App, which leaves it to this one"
+    if before is None or item.uid:
+        return item.reason
+    deployer = known_deployer(before["metadata"], policy.manager)
+    if deployer is None:
+        return "adopted: it exists already"
+    if not policy.may_adopt(deployer):
+        raise RefusedError(deployer)
+    return f"adopted from {deployer.detail}"
+
+
+def _after(connection: Connection, item: Send, policy: Policy) -> Mapping[str, Any]:
+    """What a dry-run of the apply answers, conflicts as the App has them. Raises ApiError."""
+    wanted, data = item.desired, item.desired.data
+    conflicts = policy.conflicts_of(item)
+    while True:
+        try:
+            _, after = objects.apply(
+                connection, wanted.resource, wanted.id.namespace, wanted.id.name, json.dumps(data).encode(),
+                manager=policy.manager, force=conflicts == "take", dry_run=True,
+            )  # fmt: skip
+        except ApiError as error:
+            # What the sync itself creates first is not there for a dry-run: its namespace, its CRD.
+            if error.namespace_missing or error.kind_missing:
+                return wanted.data
+            paths = [path for _, path in error.conflicting_managers()]
+            less = without_fields(data, paths) if error.conflict and conflicts == "yield" else data
+            if less == data:
+                raise
+            data = less
+        else:
+            return after
+
+
+def _taken_over(
+    connection: Connection, item: Send, policy: Policy, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The same once what is taken over is gone, with the API server's defaults in its place. Raises ApiError."""
+    whole = deployer_managers(before["metadata"], policy.adopt_from)
+    whole = whole.union({item.takes.manager} if item.takes is not None else ())
+    rest = without_taken(before, after, item.desired.data, policy.manager, whole)
+    if rest is None:
+        return after
+    rest["metadata"].pop("managedFields", None)
+    return objects.replace(
+        connection, item.desired.resource, item.desired.id.namespace, rest, manager=policy.manager, dry_run=True
+    )
+
+
+def _refused_change(
+    connection: Connection, item: Send, policy: Policy, before: Mapping[str, Any] | None, error: ApiError
+) -> Difference:
+    """What the API server refuses: a mistake, or a change that only a new object can have."""
+    wanted = item.desired
+    failure = Difference(wanted.id, Action.FAILED, f"{wanted.origin}: {error.message}", origin=wanted.origin)
+    if before is None:
+        return failure
+    fields = immutable_fields(connection, item, error, policy.manager)
+    if not fields:
+        return failure
+    try:
+        check_recreation(item, policy, fields, observe(before, wanted.resource, manager=policy.manager), before)
+    except RecreationError as refusal:
+        return replace(failure, message=f"{wanted.origin}: {refusal.message}\n  → {refusal.hint}")
+    return Difference(wanted.id, Action.CONFIGURED, f"recreated: {fields} is immutable", origin=wanted.origin)
 
 
 def _shown(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> tuple[str, str]:

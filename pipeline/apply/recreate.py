@@ -75,7 +75,7 @@ def make_way(connection: Connection, item: Send, policy: Policy, fields: str, st
             return
         live = observe(data, item.desired.resource, manager=policy.manager)
         if not live.terminating:
-            _check(item, policy, fields, live, data)
+            check_recreation(item, policy, fields, live, data)
             if not validated:
                 _validate(connection, item, policy.manager, fields)
                 validated = True
@@ -86,7 +86,7 @@ def make_way(connection: Connection, item: Send, policy: Policy, fields: str, st
     raise RecreationError(f"{fields} is immutable, and it changed each time when it was to be deleted", temporary=True)
 
 
-def _check(item: Send, policy: Policy, fields: str, live: LiveObject, data: Mapping[str, Any]) -> None:
+def check_recreation(item: Send, policy: Policy, fields: str, live: LiveObject, data: Mapping[str, Any]) -> None:
     """Raise RecreationError unless it was allowed, and a prune of this object would be.
 
     A finished Job of ours needs no permission. Namespaces and CustomResourceDefinitions are never deleted for that,

@@ -48,7 +48,7 @@ def takeover(
     if not old and not strays:
         return []
     fields = _fields(ours) if ours is not None and ours.get("apiVersion") == version else {}
-    fields = _all([fields, *map(_fields, old), *strays])
+    fields = union([fields, *map(_fields, old), *strays])
     gone = [ours, *old, *(before for before, _ in kept)]
     mine = {**(ours or old[0]), "manager": manager, "operation": "Apply", "apiVersion": version, "fieldsV1": fields}
     after = [entry for entry in metadata["managedFields"] if not any(entry is one for one in gone)]
@@ -87,7 +87,7 @@ def _hands(
     if ours is None or ours.get("apiVersion") != version:
         return [], []
     alike = [entry for entry in entries if entry.get("apiVersion") == version]
-    live = _all(map(_fields, alike))
+    live = union(map(_fields, alike))
     # What is in metadata names people and other objects (ownerReferences): never items of ours under a new key.
     wanted = {key: value for key, value in desired.items() if key not in ("metadata", "status")}
     kept, strays = [], []
@@ -131,8 +131,8 @@ def _fields(entry: Mapping[str, Any]) -> Fields:
     return found
 
 
-def _all(sets: Iterable[Fields]) -> Fields:
-    """The fields of all entries."""
+def union(sets: Iterable[Fields]) -> Fields:
+    """The fields of all these entries of managedFields."""
     return functools.reduce(_union, filter(None, sets), {})
 
 

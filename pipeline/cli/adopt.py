@@ -6,6 +6,7 @@ import typer
 
 from pipeline.app import DEFAULT_NAMESPACE
 from pipeline.app.model import Deployer
+from pipeline.apply.model import Policy
 from pipeline.apply.preview import preview
 from pipeline.cli import options as opt
 from pipeline.cli.diff import show_differences
@@ -64,7 +65,7 @@ def adopt(
         store = opt.store_of(session, inventory_namespace, app)
         done = rendered(chosen, rendering, rendering.options(capabilities_of(session)), lambda: session.connection)
         planned = make_plan(app, done, session, store, Wishes(read_only=True))
-        differences = list(preview(session.connection, planned.plan, planned.manager, app.spec.adopt.from_))
+        differences = list(preview(session.connection, planned.plan, Policy.of(app.spec, planned.manager)))
         warnings((*done.warnings, *left_out(done), *planned.plan.warnings))
         if not yes or output is Format.TABLE:
             show_differences(differences, output)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.app import DEFAULT_NAMESPACE
+from pipeline.apply.model import Policy
 from pipeline.apply.preview import Difference, preview
 from pipeline.cli import options as opt
 from pipeline.cli.output import Format, emit, warn, warnings
@@ -46,8 +47,8 @@ def diff(
             options = rendering.options(capabilities_of(session))
             done = rendered(chosen, rendering, options, lambda: session.connection)
             planned = make_plan(chosen.app, done, session, store, Wishes(read_only=True))
-            adopt = chosen.app.spec.adopt.from_
-            differences = list(preview(session.connection, planned.plan, planned.manager, adopt))
+            policy = Policy.of(chosen.app.spec, planned.manager)
+            differences = list(preview(session.connection, planned.plan, policy))
     except TrimtabError as error:
         # For a diff 1 means that something differs, so that no error may exit with it.
         error.exit_code = _ERROR

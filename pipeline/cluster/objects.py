@@ -137,11 +137,18 @@ def create(
 
 
 def replace(
-    connection: Connection, resource: Resource, namespace: str, body: Mapping[str, Any], *, manager: str
+    connection: Connection,
+    resource: Resource,
+    namespace: str,
+    body: Mapping[str, Any],
+    *,
+    manager: str,
+    dry_run: bool = False,
 ) -> dict[str, Any]:
-    """Write an object as a whole; one with a resourceVersion only over that version (409 otherwise)."""
+    """Write an object as a whole; one with a resourceVersion only over that version (409 otherwise). Returns it."""
     path = resource.path(namespace, body["metadata"]["name"])
-    return connection.call("PUT", path, query=[("fieldManager", manager)], body=json.dumps(body).encode())
+    query = [("fieldManager", manager), *_dry(dry_run)]
+    return connection.call("PUT", path, query=query, body=json.dumps(body).encode())
 
 
 def delete(

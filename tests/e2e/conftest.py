@@ -11,6 +11,7 @@ import pytest
 from control import Apps, Controller, Repository
 from crash import Mortal
 from things import WIDGET_CRD
+from waiting import until
 
 
 def config_map(name: str, **data: str) -> dict[str, Any]:
@@ -164,6 +165,7 @@ def make_map() -> Callable[..., dict[str, Any]]:
 def worlds(control_plane: Any) -> Iterator[Mortal]:
     """The connection of those who look at worlds; what is in a world is defined."""
     control_plane.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(WIDGET_CRD))
-    control_plane.kubectl("wait", "--for=condition=Established", f"crd/{WIDGET_CRD['metadata']['name']}")
+    # Not `kubectl wait`: it stumbles over a definition that says nothing of itself yet.
+    until(lambda: "widgets" in control_plane.kubectl("api-resources", "--api-group=model.example.com", "-o", "name"))
     with Mortal.open(kubeconfig=control_plane.kubeconfig, threads=32) as connection:
         yield connection

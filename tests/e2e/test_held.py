@@ -66,4 +66,4 @@ def test_a_set_that_becomes_empty_after_a_failure_is_well(app: Any, make_map: An
     app.apply(code=1)
     app.folder.drop("configmap", "a")
     app.apply("--allow-empty")
-    assert app.record()["outcome"]["ok"]
+    assert app.record()["state"] == "Ready"

@@ -271,3 +271,59 @@ def test_adopt_refuses_what_another_app_has(app: Any, other: Any, make_map: Make
     assert done.code == 2
     assert f"{app.namespace}.shop" in done.err
     assert _owner(app, "a") == f"{app.namespace}.shop"
+
+
+@pytest.mark.parametrize("origin", ["apply", "create"])
+def test_adopt_shows_what_a_take_over_removes(app: Any, origin: str) -> None:
+    """What kubectl wrote and git does not have goes, so the plan must say so, as the object is afterwards."""
+    old = {
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "labels": {"extra": "1"}},
+        "spec": {"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": {
+            "metadata": {"labels": {"a": "b"}}, "spec": {"containers": [
+                {"name": "web", "image": "nginx:1", "env": [{"name": "GOES", "value": "1"}]},
+                {"name": "goes", "image": "nginx:1"}]}}},
+    }  # fmt: skip
+    app.kubectl(origin, "-n", app.namespace, "-f", "-", input=json.dumps(old))
+    app.folder.text(
+        "web.yaml",
+        """\
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata: {name: web}
+        spec:
+          replicas: 0
+          selector: {matchLabels: {a: b}}
+          template:
+            metadata: {labels: {a: b}}
+            spec: {containers: [{name: web, image: "nginx:1"}]}
+        """,
+    )
+    where = ("--name", "shop", "-n", app.namespace, "--inventory-namespace", app.namespace)
+    shown = app.trimtab("adopt", str(app.folder.path), *where).out
+    removed = {line[1:].strip() for line in shown.splitlines() if line.startswith("-") and not line.startswith("---")}
+    assert {"extra: '1'", "- name: GOES", "- name: goes"} <= {line.replace('"', "'") for line in removed}
+    assert not any(line.startswith("+ ") for line in shown.splitlines())
+    assert app.trimtab("adopt", str(app.folder.path), *where, "--yes").code == 0
+    live = app.get("deployment", "web")
+    assert [item["name"] for item in live["spec"]["template"]["spec"]["containers"]] == ["web"]
+    assert "env" not in live["spec"]["template"]["spec"]["containers"][0]
+    assert "extra" not in live["metadata"]["labels"]
+
+
+def test_diff_says_what_would_be_recreated_or_may_not_be(app: Any) -> None:
+    def job(image: str, **annotations: str) -> dict[str, Any]:
+        pod = {"containers": [{"name": "c", "image": image}], "restartPolicy": "Never"}
+        meta = {"name": "job", "annotations": annotations}
+        return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": {"template": {"spec": pod}}}
+
+    app.folder.put(job("nginx:1"))
+    app.apply()
+    flags = ("--name", "shop", "-n", app.namespace, "--inventory-namespace", app.namespace)
+    app.folder.put(job("nginx:2"))
+    done = app.trimtab("diff", str(app.folder.path), *flags)
+    assert done.code == 1, done.err
+    assert "recreated: spec.template is immutable" in done.out
+    app.folder.put(job("nginx:2", **{"trimtab.dev/recreate": "never"}))
+    done = app.trimtab("diff", str(app.folder.path), *flags)
+    assert done.code == 2
+    assert "spec.template is immutable" in done.err

@@ -10,6 +10,7 @@ from world import GUARD, NOTE, World
 
 from pipeline.inventory.names import INVENTORY_LABEL, OWNER_ANNOTATION
 from pipeline.inventory.record import Record, Standing
+from pipeline.plan.model import Action
 
 #: An App that waits for another one, or for an approval, needs a few turns.
 _ROUNDS = 12
@@ -72,10 +73,11 @@ class Promises:
         wanted = {key for tenant in self.world.tenants.values() for key in tenant.wanted}
         wanted |= {key for name in self.world.tenants for key in view.keys(name)}
         for uid, version in view.seen.versions().items():
-            if view.seen.key(uid) in wanted or uid in view.owned:
+            if view.seen.key(uid) in wanted or uid in view.owned or uid in self.world.his_writes:
                 self._at_rest.pop(uid, None)
-            elif uid in self.world.his:
+            if uid in self.world.his and uid not in view.owned and view.seen.key(uid) not in wanted:
                 self._at_rest.setdefault(uid, version)
+        self.world.his_writes.clear()
         return view
 
     def _no_delete_of_others(self, before: View, after: View) -> None:
@@ -175,12 +177,11 @@ class Promises:
     def _turn(self, name: str) -> bool:
         """One sync of an App, and an approval where it waits for one. Tells whether anything happened."""
         world = self.world
-        before = self._last.records.get(name)
         with self.during(name):
             result = world.sync(name, allow_empty=True)
         if isinstance(result, str):
             raise AssertionError(f"App {name} cannot be synced: {result}")  # noqa: TRY004 - what is tested fails
-        return world.approve(name) or self._last.records[name] != before or not result.ok
+        return world.approve(name) or result.of(*Action) != result.of(Action.UNCHANGED) or not result.ok
 
     def _as_git_has_it(self, view: View) -> None:
         seen = view.seen
@@ -188,9 +189,8 @@ class Promises:
         for name, tenant in self.world.tenants.items():
             record = view.records[name]
             also = {Key(data["kind"], data["metadata"]["name"]) for data in tenant.also.values()}
-            assert view.keys(name) == tenant.wanted.keys() | also, (
-                f"the inventory of App {name} is another than git's set"
-            )
+            owned, wanted = view.keys(name), tenant.wanted.keys() | also
+            assert owned == wanted, f"App {name} owns {owned}, and git has {wanted}"
             assert not record or record.outcome.ok, record
             for key, version in tenant.wanted.items():
                 live = seen.get(key)

@@ -75,8 +75,9 @@ class World:
         self.unsynced: set[str] = set()
         self.tenants = {name: Tenant(name, folder / name) for name in names}
         self._root = folder
-        #: What somebody else deleted, by UID: it is not ours that it is gone.
+        #: What somebody else deleted, by UID: it is not ours that it is gone; and what he has just written to.
         self.his_deletes: set[str] = set()
+        self.his_writes: set[str] = set()
         #: What somebody else made, with the App label it was made with; and where he left a note of his own.
         self.his: dict[str, str] = {}
         self.notes: dict[str, str] = {}
@@ -290,6 +291,7 @@ class World:
         with suppress(ApiError):
             objects.merge_patch(self.connection, KINDS[key.kind], self.namespace, key.name, patch, manager="somebody")
             self.say(f"somebody edits {key}: {how}")
+            self.his_writes.add(uid)
             if how == "note":
                 self.notes[uid] = note
             elif how == "keep":
