@@ -327,3 +327,49 @@ def test_diff_says_what_would_be_recreated_or_may_not_be(app: Any) -> None:
     done = app.trimtab("diff", str(app.folder.path), *flags)
     assert done.code == 2
     assert "spec.template is immutable" in done.err
+
+
+def test_an_app_is_split_and_merged_again(
+    app: Any, apps: Apps, repository: Repository, make_map: Make, start: Start
+) -> None:
+    """More than the guard lets go, and nothing of it is deleted: it moves, in both directions."""
+    repository.commit(*(make_map(f"m{number}") for number in range(12)), folder="one")
+    start()
+    _serve(apps, repository, "one")
+    apps.until_ready("one")
+    uids = {name: _uid(app, name) for name in app.names()}
+    (repository.work / "two").mkdir()
+    for number in range(4, 12):
+        repository.git("mv", f"one/m{number}.json", f"two/m{number}.json")
+    _serve(apps, repository, "two")
+    apps.until_reason("two", "PathNotFound")
+    apps.until_ready("two", repository.commit())
+    until(lambda: all(_labelled(apps, f"m{number}", "two") for number in range(4, 12)))
+    assert {name: _uid(app, name) for name in app.names()} == uids
+    for number in range(4, 12):
+        repository.git("mv", f"two/m{number}.json", f"one/m{number}.json")
+    repository.commit(make_map("last"), folder="two")
+    until(lambda: all(_labelled(apps, name, "one") for name in uids))
+    apps.kubectl("delete", "app", "two", "-n", apps.namespace, "--timeout=60s")
+    assert {name: _uid(app, name) for name in app.names()} == uids
+
+
+def test_the_one_that_loses_may_be_suspended_meanwhile(
+    app: Any, apps: Apps, repository: Repository, make_map: Make, start: Start
+) -> None:
+    repository.commit(make_map("moves"), make_map("stays"), folder="loses")
+    repository.commit(make_map("other"), folder="claims")
+    start()
+    _serve(apps, repository, "loses", "claims")
+    for name in ("loses", "claims"):
+        apps.until_ready(name)
+    uid = _uid(app, "moves")
+    apps.kubectl("patch", "app", "loses", "-n", apps.namespace, "--type=merge", "-p", '{"spec":{"suspend":true}}')
+    apps.until_reason("loses", "Suspended")
+    repository.git("mv", "loses/moves.json", "claims/moves.json")
+    repository.commit()
+    assert "loses" in apps.until_reason("claims", "PartlyApplied")["message"]
+    assert _owner(app, "moves") == f"{apps.namespace}.loses"
+    apps.kubectl("patch", "app", "loses", "-n", apps.namespace, "--type=merge", "-p", '{"spec":{"suspend":false}}')
+    until(lambda: _labelled(apps, "moves", "claims"))
+    assert _uid(app, "moves") == uid
