@@ -30,10 +30,10 @@ class Memory:
     `status` is what was last written, which the watch may not have shown yet; `uid` whose status that is. `failures`
     counts turns in a row that failed in a way that may pass. `ready` is generation and commit of the last turn that
     ended well, `rendered` the last render, `pins` where what it fetched was last. `asked` is the request for a sync
-    that was seen last, and the monotonic time at which it was. `planned` is the last commit at which the inventory
-    came to say what this App wants; `behind_since` the monotonic time since when its prune waits for other Apps.
-    `stop` ends the turn that runs now, which is of `generation` and, once it is known, of `commit`, and of `others`,
-    the commits of the further sources.
+    that was seen last, and the monotonic time at which it was. `planned` is generation and commit of the last turn
+    in which the inventory came to say what this App wants; `behind_since` the monotonic time since when its prune
+    waits for other Apps. `stop` ends the turn that runs now, which is of `generation` and, once it is known, of
+    `commit`, and of `others`, the commits of the further sources.
     """
 
     uid: str
@@ -43,7 +43,7 @@ class Memory:
     rendered: Render | None = None
     pins: Pins = field(default_factory=Pins)
     asked: tuple[str, float] = ("", 0.0)
-    planned: str = ""
+    planned: tuple[int, str] | None = None
     behind_since: float | None = None
     stop: threading.Event | None = None
     generation: int = 0

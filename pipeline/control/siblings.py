@@ -1,5 +1,6 @@
 """Apps that follow the same source: an object may move between them, so none prunes before all have been planned."""
 
+import threading
 import time
 from collections.abc import Callable, Collection
 from typing import Any
@@ -29,6 +30,9 @@ class Siblings:
         self._memories = memories
         self._answer = answer
         self._wake = wake
+        self._lock = threading.Lock()
+        #: Whose prune waits for others.
+        self._waiting: set[AppKey] = set()
 
     def behind(self, key: AppKey, memory: Memory, patience: float) -> Behind:
         """Which Apps of the same source have not been planned where it is now.
@@ -36,9 +40,13 @@ class Siblings:
         One that is suspended or goes wants nothing new. `patience` are the seconds after which a person has to decide.
         """
         where = _where(self._apps.get(*key))
+        with self._lock:
+            self._waiting.add(key)  # before it is looked: who is planned meanwhile wakes this one
         late = [other for other in self._apps.keys() if other != key and self._late(other, where)]  # noqa: SIM118
         if not late:
             memory.behind_since = None
+            with self._lock:
+                self._waiting.discard(key)
             return Behind()
         now = time.monotonic()
         memory.behind_since = memory.behind_since or now
@@ -46,11 +54,14 @@ class Siblings:
 
     def planned(self, memory: Memory, commit: str, claimed: Collection[str]) -> None:
         """An App has said what it wants at a commit: those who wait for that look again, and those it claims from."""
-        memory.planned = commit
-        for key in self._apps.keys():  # noqa: SIM118 - no mapping
-            other = self._memories.get(key)
-            if other is not None and other is not memory and (other.behind_since or label_of(*key) in claimed):
+        now = (memory.generation, commit)
+        news, memory.planned = memory.planned != now, now
+        with self._lock:
+            waiting = tuple(self._waiting) if news else ()
+        for key in waiting:
+            if self._memories.get(key) is not memory:
                 self._wake(key)
+        self.concern(claimed)
 
     def concern(self, labels: Collection[str]) -> None:
         """The Apps with these labels look again."""
@@ -64,9 +75,11 @@ class Siblings:
             return False
         if (resource.get("spec") or {}).get("suspend") or "deletionTimestamp" in resource["metadata"]:
             return False
-        memory = self._memories.get(key)
-        commit, _ = wanted_commit(self._answer(key), resource["metadata"].get("annotations") or {})
-        return memory is None or memory.uid != resource["metadata"]["uid"] or not commit or memory.planned != commit
+        memory, metadata = self._memories.get(key), resource["metadata"]
+        commit, _ = wanted_commit(self._answer(key), metadata.get("annotations") or {})
+        if memory is None or memory.uid != metadata["uid"] or not commit:
+            return True
+        return memory.planned != (metadata["generation"], commit)
 
 
 def _where(resource: dict[str, Any] | None) -> object:
