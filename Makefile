@@ -41,9 +41,9 @@ test: install tools ## Run the tests (ARGS="-k word" is handed to pytest)
 	@$(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --dist=worksteal $(ARGS)
 
 .PHONY: test-long
-test-long: install tools ## Try 200 random histories instead of 25
-	@TRIMTAB_HISTORIES=200 $(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --dist=worksteal \
-		tests/e2e/test_model.py $(ARGS)
+test-long: install tools ## Try 200 random histories instead of 25, and a crash at every read too
+	@TRIMTAB_LONG=1 $(BIN)/python -m pytest --quiet --numprocesses=$(JOBS) --dist=worksteal \
+		tests/e2e/test_model.py tests/e2e/test_crash_points.py $(ARGS)
 
 .PHONY: demo
 demo: install tools ## Show the main job on a control plane (KEEP=1 waits before the end)

@@ -1,6 +1,6 @@
-"""A real process is killed at every API request of a small sync; the next one finishes, and nothing leaks.
+"""A real process is killed at some API requests of a small sync; the next one finishes, and nothing leaks.
 
-What else Trimtab can do is interrupted in `test_crash_points.py`, by something faster than a kill.
+Every request of all that Trimtab can do is in `test_crash_points.py`, with something faster than a kill.
 """
 
 import json
@@ -13,6 +13,9 @@ from apiproxy import ApiProxy
 from crash import DEPLOYMENT, SECRET, Blow, Forked, Place
 
 from pipeline.cluster.connection import Connection
+
+#: One request of so many.
+_STEP = 5
 
 
 class Runner:
@@ -52,7 +55,7 @@ def _arguments(folder: Any, place: Place) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before the request", "after the answer"])
-def test_killed_at_every_request(
+def test_killed_at_some_requests(
     connection: Connection, folder: Any, runner: Runner, make_map: Callable[..., Any], *, after: bool
 ) -> None:
     """One object is changed, one added, one pruned, and one released that existed before."""
@@ -72,7 +75,7 @@ def test_killed_at_every_request(
     wanted = place.labelled()
     assert wanted == place.recorded()
     place.end()
-    for number in range(1, requests + 1):
+    for number in range(3 if after else 1, requests + 1, _STEP):
         place, arguments = begin()
         runner.run(arguments, kill_at=number, after=after)
         assert place.labelled() <= place.recorded(), f"request {number}: an object of ours is in no inventory"

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apiproxy import ApiProxy
+from apiproxy import ApiProxy, Instead
 from crash import Mortal
 from faults import ANSWERS, Faults
 from model import Promises
 from things import Key
 from world import World
 
-_KINDS = (*ANSWERS, "delay", "drop", "lost", "cut")
+_KINDS = (*ANSWERS, "delay", "drop", "lost", "late", "cut")
 _APPS = ("shop", "other")
 _MAPS = {name: Key("ConfigMap", name) for name in ("a", "b", "c", "d", "old", "moved", "new")}
 _OTHERS = {Key(kind, "o"): 1 for kind in ("Secret", "Service", "Deployment", "Widget")}
@@ -88,3 +88,15 @@ def test_one_kind_of_fault(storm: Storm, kind: str) -> None:
 def test_all_at_once(storm: Storm, seed: int) -> None:
     storm.faults = Faults(_KINDS, seed=seed)
     _history(storm)
+
+
+def test_what_was_created_although_each_answer_was_an_error_is_in_the_inventory(storm: Storm) -> None:
+    def strike(_number: int, method: str, path: str, *, after: bool = False) -> Instead | None:
+        return ANSWERS["500"] if after and method == "PATCH" and "/configmaps/a" in path else None
+
+    storm.world.put("shop", {_MAPS["a"]: 1, _MAPS["b"]: 1})
+    storm.proxy.strike = strike
+    storm.promises.sync("shop")
+    assert _uid(storm.world, "a")
+    storm.proxy.strike = None
+    storm.promises.settle()

@@ -37,7 +37,8 @@ class Faults:
     """Strikes at requests by chance; the same seed strikes at the same numbers.
 
     `kinds` are keys of ANSWERS (409 for writes only), or: `delay`; `drop` (the request is lost), `lost` (its answer is
-    lost), `cut` (its answer ends in the middle, a watch in its first event).
+    lost), `late` (it is carried out, and answered 500), `cut` (its answer ends in the middle, a watch in its first
+    event).
     `share` of all requests are struck, and never more than `most` in a row: even a bad network lets something through.
     """
 
@@ -64,7 +65,7 @@ class Faults:
             if not hit:
                 return None
             self.struck.append(f"{kind} {method} {path}")
-            if kind in ("lost", "cut"):
+            if kind in ("lost", "late", "cut"):
                 self._after[number] = kind
                 return None
         if kind == "delay":
@@ -72,10 +73,10 @@ class Faults:
             return None
         return Cut() if kind == "drop" else ANSWERS[kind]
 
-    def _answered(self, number: int) -> Cut | None:
+    def _answered(self, number: int) -> Instead | Cut | None:
         with self._lock:
             kind = self._after.pop(number, "")
-        return {"": None, "lost": Cut(), "cut": Cut(after=20)}[kind]
+        return {"": None, "lost": Cut(), "late": ANSWERS["500"], "cut": Cut(after=20)}[kind]
 
 
 class Stale:
