@@ -45,6 +45,8 @@ def done(item: Send, policy: Policy, standing: Standing, applied: Applied, messa
         uid=metadata["uid"],
         applied=item.desired.digest,
         fingerprint=fingerprint(metadata, policy.manager),
+        wave=item.desired.options.wave,
+        depth=item.desired.depth,
     )
     if not message and standing is Standing.ADOPTED and (item.entry is None or item.entry.standing is Standing.PENDING):
         message = "adopted: it existed before; it will be released, never deleted"

@@ -19,7 +19,7 @@ from pipeline.inventory.names import APP_LABEL, OBJECT_ANNOTATION, OWNER_ANNOTAT
 from pipeline.inventory.record import Entry
 from pipeline.plan.decide import Leave, judge
 from pipeline.plan.model import Action, Change
-from pipeline.plan.order import Stage, stage_of
+from pipeline.plan.order import Stage
 from pipeline.plan.vetoes import Candidate, Verdict
 from pipeline.plan.vetoes.going import held_by
 from pipeline.plan.vetoes.protected import is_container
@@ -64,7 +64,7 @@ class Remover:
     patience: float = _PATIENCE
 
     def run(self, leaves: Sequence[Leave]) -> Iterator[Removed]:
-        """Carry out the verdicts, in the plan's order of stages (the reverse of the apply).
+        """Carry out the verdicts, in the plan's order (the reverse of the apply).
 
         A custom resource that its finalizers still hold puts off all deletes after it: who takes the finalizers off is
         mostly an operator of the same App.
@@ -72,14 +72,14 @@ class Remover:
         going: dict[str, ObjectId] = {}
         deadline = time.monotonic() + self.patience
         holder: ObjectId | None = None
-        for stage, group in groupby(leaves, key=lambda leave: stage_of(leave.entry.id)):
+        for place, group in groupby(leaves, key=lambda leave: leave.place):
             items = [_put_off(leave, holder) if holder is not None else leave for leave in group]
             results = self._all(items, going, deadline)
             yield from results
             for leave, removed in zip(items, results, strict=True):
                 if removed.deleted:
                     going[removed.deleted] = leave.entry.id
-                if removed.lives and stage >= Stage.CUSTOM:
+                if removed.lives and place.stage >= Stage.CUSTOM:
                     holder = leave.entry.id
 
     def _all(self, items: Sequence[Leave], going: Mapping[str, ObjectId], deadline: float) -> list[Removed]:

@@ -68,7 +68,7 @@ def adopt(
         differences = list(preview(session.connection, planned.plan, Policy.of(app.spec, planned.manager)))
         warnings((*done.warnings, *left_out(done), *planned.plan.warnings))
         if not yes or output is Format.TABLE:
-            show_differences(differences, output)
+            show_differences(differences, output, reasons=True)
         if any(item.action in (Action.FAILED, Action.REFUSED) for item in differences):
             raise InputError(f"App {app} cannot take all of it over: nothing was changed", hint="see above")
         if not (yes or (asks(output) and confirmed("Take it over?"))):

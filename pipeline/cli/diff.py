@@ -60,8 +60,8 @@ def diff(
     return 1 if differences else 0
 
 
-def show_differences(differences: list[Difference], output: Format) -> None:
-    """On standard output; what is in the way as errors."""
+def show_differences(differences: list[Difference], output: Format, *, reasons: bool = False) -> None:
+    """On standard output; what is in the way as errors. `reasons`: a line before each diff says why."""
     if output is not Format.TABLE:
         emit(
             [
@@ -80,7 +80,7 @@ def show_differences(differences: list[Difference], output: Format) -> None:
     for item in differences:
         if item.action in (Action.FAILED, Action.REFUSED):
             warn(f"error: {item.id}: {item.message}")
-        elif item.text:
-            sys.stdout.write(item.text)
-        else:
+            continue
+        if reasons or not item.text:
             sys.stdout.write(f"{item.action}: {item.id}: {item.message}\n")
+        sys.stdout.write(item.text)

@@ -128,8 +128,10 @@ def show_result(result: SyncResult, form: Format) -> None:
     if len(shown) > _ROWS_MAX:
         sys.stdout.write(f"… and {len(shown) - _ROWS_MAX} more (-o json lists all)\n")
     sys.stdout.flush()
+    told = {str(change.id) for change in result.of(Action.HELD)}
     for sentence in result.unhealthy:
-        warn(f"not ready: {sentence}")
+        if sentence.partition(": ")[0] not in told:
+            warn(f"not ready: {sentence}")
     for sentence in result.blocked:
         warn(f"held: {sentence}")
     at = f" at {short(result.commit)}" if result.commit else ""

@@ -143,6 +143,7 @@ def _in_inventory(session: Session, old: App, to: App, namespace: str, output: F
     if output is not Format.TABLE:
         emit({"app": str(old), "to": str(to), "objects": len(record.entries)}, output)
         return 0
-    out().print(f"App {old} leaves its {len(record.entries)} objects to App {to}", markup=False)
+    count = len(record.entries)
+    out().print(f"App {old} leaves {count} object{'' if count == 1 else 's'} to App {to}", markup=False)
     warn(f"  → trimtab apply … --name {to.name} takes them over, and trimtab delete {old.name} forgets the old name")
     return 0

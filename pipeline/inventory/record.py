@@ -11,7 +11,7 @@ from typing import Any
 from renderers.manifest import ObjectId, TrimtabError
 
 #: Raised when a newer Trimtab changes what the record means; an unknown format is never guessed at. The first one
-#: knew no claims and no offers.
+#: knew no claims, offers and waves.
 FORMAT = 2
 _WITHOUT_CLAIMS = 1
 #: A ConfigMap may hold 1 MiB (Kubernetes, ConfigMaps); the rest is for the head, names and metadata.
@@ -45,7 +45,7 @@ class Entry:
 
     `version` is the API version it was applied with (`v1`, without the group). `uid` is the live object's; `applied`
     the digest of what was sent, `fingerprint` what the API server's answer came to. All three are empty while the
-    object was never touched.
+    object was never touched. `wave` and `depth` are where it stood in the order of the apply.
     """
 
     id: ObjectId
@@ -54,6 +54,8 @@ class Entry:
     uid: str = ""
     applied: str = ""
     fingerprint: str = ""
+    wave: int = 0
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ def encode(record: Record) -> tuple[dict[str, Any], tuple[bytes, ...]]:
     """The head as JSON data, and the entries packed in parts of at most `PART_BYTES` (at least one part)."""
     rows = [
         [e.id.kind, e.id.group, e.version, e.id.namespace, e.id.name, e.standing, e.uid, e.applied,
-         e.fingerprint]
+         e.fingerprint, e.wave, e.depth]
         for e in sorted(record.entries.values(), key=lambda entry: entry.id)
     ]  # fmt: skip
     content = {"entries": rows, "claims": _moves(record.claims), "offers": _moves(record.offers)}
@@ -201,7 +203,8 @@ def _move(row: list[str]) -> tuple[ObjectId, str]:
     return ObjectId(kind=kind, group=group, namespace=namespace, name=name), label
 
 
-def _entry(row: list[str]) -> Entry:
-    kind, group, version, namespace, name, standing, uid, applied, fingerprint = row
+def _entry(row: list[Any]) -> Entry:
+    kind, group, version, namespace, name, standing, uid, applied, fingerprint, *place = row
     object_id = ObjectId(kind=kind, group=group, namespace=namespace, name=name)
-    return Entry(object_id, version, Standing(standing), uid, applied, fingerprint)
+    wave, depth = place or (0, 0)
+    return Entry(object_id, version, Standing(standing), uid, applied, fingerprint, int(wave), int(depth))

@@ -10,7 +10,7 @@ from pipeline.inventory.live import Live, LiveObject
 from pipeline.inventory.moves import Offer
 from pipeline.inventory.record import Entry, Record, Standing, digest_of
 from pipeline.plan.model import NOBODY, Action, Behind, Change
-from pipeline.plan.order import stage_of
+from pipeline.plan.order import Place, stage_of
 from pipeline.plan.prepare import Desired
 from pipeline.plan.resolve import Awaited
 from pipeline.plan.vetoes import VETOES, Candidate, Verdict
@@ -50,6 +50,11 @@ class Leave:
     verdict: Verdict
     reason: str
     claimant: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Where it stood in the order of the apply; a prune goes the other way."""
+        return Place(self.entry.wave, self.entry.depth, stage_of(self.entry.id))
 
     @property
     def first(self) -> bool:
@@ -166,7 +171,7 @@ def decide(  # noqa: PLR0913 - what is wanted, recorded, seen and known, and wha
             survivors.append(entry)
         else:
             leaves.append(_leave(entry, live, record, discovery, rules, kept_uids))
-    leaves.sort(key=lambda leave: (-stage_of(leave.entry.id), leave.entry.id))
+    leaves.sort(key=lambda leave: (tuple(-part for part in leave.place), leave.entry.id))
 
     leaves, digest = _guarded(leaves, len(record.entries), rules)
     return Plan(

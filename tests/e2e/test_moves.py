@@ -255,6 +255,7 @@ def test_adopt_shows_the_plan_and_then_takes_over(app: Any, make_map: Make) -> N
     shown = app.trimtab("adopt", str(app.folder.path), *where)
     assert shown.code == 3, shown.err
     assert "x:" in shown.out
+    assert f"configured: ConfigMap/{app.namespace}/mine: adopted: it exists already" in shown.out
     assert app.get("configmap", "mine")["data"] == {"x": "1", "y": "1"}
     done = app.trimtab("adopt", str(app.folder.path), *where, "--yes")
     assert done.code == 0, done.err

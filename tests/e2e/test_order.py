@@ -315,6 +315,20 @@ def test_what_depends_on_an_object_that_is_not_ready_is_held_and_nothing_else(ap
     assert app.names() == {"c", "d"}
 
 
+def test_a_prune_goes_through_waves_and_dependencies_the_other_way(
+    app: Any, make_map: Make, control_plane: ControlPlane
+) -> None:
+    needs = annotated(make_map("needs"), **{DEPENDS_ON: f"/namespaces/{app.namespace}/ConfigMap/base"})
+    app.folder.put(make_map("stays"), make_map("base"), needs, in_wave(1, make_map("a-late")), service("web"))
+    app.apply()
+    app.folder.drop("configmap", "base", "needs", "a-late").drop("service", "web")
+    app.apply()
+    lines = map(json.loads, control_plane.audit_log.read_text().splitlines())
+    deleted = [line["objectRef"] for line in lines if line["verb"] == "delete"]
+    names = [each["name"] for each in deleted if each.get("namespace") == app.namespace]
+    assert names == ["a-late", "needs", "web", "base"]
+
+
 def test_objects_that_depend_on_each_other_fail_and_the_circle_is_named(app: Any, make_map: Make) -> None:
     app.folder.put(
         annotated(make_map("a"), **{DEPENDS_ON: f"/namespaces/{app.namespace}/ConfigMap/b"}),

@@ -1,6 +1,8 @@
 """The record as a value: what it packs it unpacks, and a changed byte is noticed."""
 
+import hashlib
 import json
+import zlib
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +21,8 @@ _ENTRIES = st.builds(
     uid=st.just("") | st.uuids().map(str) | _WORD,
     applied=_WORD,
     fingerprint=_WORD,
+    wave=st.integers(-100, 100),
+    depth=st.integers(0, 9),
 )
 
 
@@ -27,6 +31,8 @@ def _record(*entries: Entry) -> Record:
         app="a/b", owner="o", cluster="c", epoch=3, target="t", url="u", ref="branch main", path=".", commit="f" * 40,
         outcome=Outcome(ok=True, healthy=True, message="1 created", at="2026-01-01T00:00:00Z", counts={"created": 1}),
         held=("ConfigMap/a/b",), held_digest="d", approved="e",
+        claims={ObjectId("ConfigMap", "", "ns", "theirs"): "ns.other"},
+        offers={ObjectId("ConfigMap", "", "ns", "left"): "ns.third"},
     )  # fmt: skip
     return base.with_entries(entries)
 
@@ -97,3 +103,15 @@ def test_an_approval_is_bound_to_ids_and_uids() -> None:
     assert digest == rec.digest_of([(two, "y"), (one, "x")])
     assert digest != rec.digest_of([(one, "x")])
     assert digest != rec.digest_of([(one, "x"), (two, "z")])
+
+
+def test_the_first_format_is_read_too() -> None:
+    """It had a list of entries alone, without their places in the order."""
+    head, _ = rec.encode(_record())
+    row = ["ConfigMap", "", "v1", "ns", "c1", "created", "u1", f"{1:032x}", f"{1:032d}"]
+    packed = zlib.compress(json.dumps([row]).encode())
+    head |= {"format": 1, "checksum": hashlib.sha256(packed).hexdigest()}
+    record = rec.decode(head, [packed])
+    assert record.entries == _record(_entry(1)).entries
+    assert not record.claims
+    assert not record.offers
