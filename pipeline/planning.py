@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pipeline.app import App
-from pipeline.cluster.discovery import Discovery, Resource
+from pipeline.cluster import objects
+from pipeline.cluster.discovery import DEFINITIONS, Discovery, Resource
 from pipeline.cluster.errors import ApiError
 from pipeline.cluster.session import Session
 from pipeline.errors import InputError
@@ -98,6 +99,7 @@ def make_plan(app: App, rendered: Rendered, session: Session, store: Store, wish
     rules = Rules(
         prune=app.spec.prune, release=wishes.release, approved=wishes.approved or record.approved,
         approve_all=wishes.approve_all, deletion=wishes.deletion, behind=wishes.behind() if leaving else Behind(),
+        unserved=_unserved(session, discovery, record),
         claims=claims_on(store, label) if leaving else {},
         offers=offers_to(store, label, record.claims.values()) if record.claims else {},
     )  # fmt: skip
@@ -127,6 +129,24 @@ def _discovered(session: Session, record: Record) -> Discovery:
     if any(discovery.find(entry.id.kind, entry.id.group) is None for entry in record.entries.values()):
         session.renew_discovery(discovery, at_once=True)
     return session.discovery
+
+
+def _unserved(session: Session, discovery: Discovery, record: Record) -> frozenset[tuple[str, str]]:
+    """Group and kind of what the inventory has, that a definition defines and serves in no version just now.
+
+    No request as long as all is served. What may not be looked at counts as defined.
+    """
+    ids = (entry.id for entry in record.entries.values())
+    unknown = frozenset((each.group, each.kind) for each in ids if discovery.find(each.kind, each.group) is None)
+    if not unknown:
+        return unknown
+    try:
+        definitions, _ = objects.list_objects(session.connection, DEFINITIONS, None)
+    except ApiError as error:
+        if not error.forbidden:
+            raise
+        return unknown
+    return unknown & {(each["spec"]["group"], each["spec"]["names"]["kind"]) for each in definitions}
 
 
 def _read_live(

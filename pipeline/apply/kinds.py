@@ -5,16 +5,12 @@ import time
 from collections.abc import Iterable
 from typing import Any, Self
 
-from pipeline.cluster.discovery import Resource
+from pipeline.cluster.discovery import DEFINITIONS
 from pipeline.cluster.informer import Informer
 from pipeline.cluster.session import Session
 from pipeline.health.rules import settled
 from pipeline.plan.resolve import Awaited
 
-_DEFINITIONS = Resource(
-    group="apiextensions.k8s.io", version="v1", kind="CustomResourceDefinition", plural="customresourcedefinitions",
-    namespaced=False, verbs=frozenset({"list", "watch"}),
-)  # fmt: skip
 #: An operator installs its kinds one after the other: so long none may come, in seconds, before we go on with some.
 _QUIET = 1.0
 #: How long a kind may take to be served, in seconds, after its definition says that it is established.
@@ -32,7 +28,7 @@ class Kinds:
         self._came: set[Kind] = set()
         self._last = 0.0
         self._left = threading.Event()
-        self._informer = Informer(session.connection, _DEFINITIONS, None, self._see)
+        self._informer = Informer(session.connection, DEFINITIONS, None, self._see)
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._informer.run, args=(self._left,), name="trimtab-kinds", daemon=True).start()

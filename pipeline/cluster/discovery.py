@@ -44,6 +44,13 @@ class Resource:
         return f"{root}/{self.version}{space}/{self.plural}" + (f"/{_segment(name)}" if name else "")
 
 
+#: What every cluster serves, and custom resources come from.
+DEFINITIONS = Resource(
+    "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions",
+    namespaced=False, verbs=_CUSTOM_VERBS,
+)  # fmt: skip
+
+
 class Discovery:
     """The kinds of one cluster at one time. Immutable.
 

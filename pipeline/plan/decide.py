@@ -108,7 +108,7 @@ class Rules:
 
     `deletion`: the App itself goes. `release`: its objects stay, so nothing is deleted. `claims` are what other Apps
     want of this one (with their labels), `offers` what others leave to it; nothing is pruned as long as Apps are
-    `behind`.
+    `behind`. `unserved` are groups and kinds that are defined, and served in no version.
     """
 
     prune: Prune
@@ -119,6 +119,7 @@ class Rules:
     claims: Mapping[ObjectId, str] = field(default_factory=dict)
     offers: Mapping[ObjectId, Offer] = field(default_factory=dict)
     behind: Behind = NOBODY
+    unserved: frozenset[tuple[str, str]] = frozenset()
 
 
 def decide(  # noqa: PLR0913 - what is wanted, recorded, seen and known, and what cannot be sent
@@ -232,6 +233,8 @@ def _leave(
     if resource is None:
         if any(stale.partition("/")[0] == entry.id.group for stale in discovery.stale):
             return Leave(entry, seen, None, Verdict.KEEP, "its API group does not answer at the moment")
+        if (entry.id.group, entry.id.kind) in rules.unserved:
+            return Leave(entry, seen, None, Verdict.KEEP, "its kind is defined and served in no version")
         return Leave(entry, seen, None, Verdict.FORGET, "its kind is gone from the cluster, and its objects with it")
     if entry.standing is Standing.PENDING and seen is None and not entry.uid and resource not in live.unlisted:
         return Leave(entry, None, resource, Verdict.FORGET, "it was never created")
@@ -259,9 +262,9 @@ def _moved(wanted: Desired, live: Live, by_uid: Mapping[str, Entry]) -> Entry | 
 
 
 def _unseen(leaves: Iterable[Leave]) -> list[str]:
-    """What left the set and cannot be looked at, because the server of its API group does not answer."""
-    hidden = [leave.entry.id for leave in leaves if leave.verdict is Verdict.KEEP and leave.resource is None]
-    return [f"{object_id} left git and is kept: its API group does not answer at the moment" for object_id in hidden]
+    """What left the set and cannot be looked at, because its API group or its kind is not served."""
+    hidden = [leave for leave in leaves if leave.verdict is Verdict.KEEP and leave.resource is None]
+    return [f"{leave.entry.id} left git and is kept: {leave.reason}" for leave in hidden]
 
 
 def _guarded(leaves: list[Leave], total: int, rules: Rules) -> tuple[list[Leave], str]:

@@ -215,6 +215,31 @@ def test_a_definition_goes_when_its_last_object_was_ours(app: Any, make_map: Mak
     }  # fmt: skip
 
 
+def test_an_object_of_a_kind_that_is_defined_and_not_served_is_kept_until_it_is(
+    app: Any, make_map: Make, things: dict[str, Any]
+) -> None:
+    """It lives on in the store, so forgetting it would leak it."""
+    name = things["metadata"]["name"]
+
+    def serve(*, served: bool) -> None:
+        versions = [{**things["spec"]["versions"][0], "served": served}]
+        patch = json.dumps({"spec": {"versions": versions}})
+        app.kubectl("patch", "crd", name, "--type=merge", "-p", patch)
+        until(lambda: (name in app.kubectl("api-resources", "-o", "name", "--cached=false").split()) == served)
+
+    app.kubectl("create", "-f", "-", input=json.dumps(things))
+    app.kubectl("wait", "--for=create", f"crd/{name}")
+    serve(served=True)
+    app.folder.put(make_map("stay"), _thing(app, "one"))
+    app.apply()
+    app.folder.drop("thing", "one")
+    serve(served=False)
+    result = json.loads(app.apply().out)
+    assert [warning for warning in result["warnings"] if "served in no version" in warning]
+    serve(served=True)
+    assert app.actions() == {"ConfigMap/stay": "unchanged", "Thing/one": "pruned"}
+
+
 def test_a_definition_with_an_object_of_others_anywhere_lives(
     app: Any, make_map: Make, things: dict[str, Any], inner: str
 ) -> None:
