@@ -25,6 +25,18 @@ def _owner(app: Any, name: str) -> str:
     return str(app.get("configmap", name)["metadata"]["labels"]["trimtab.dev/app"])
 
 
+def _hand_over(app: Any, other: Any, make_map: Make) -> None:
+    """The object `a` moves from the one App to the other."""
+    app.folder.put(make_map("a"), make_map("stays"))
+    app.apply()
+    app.folder.drop("configmap", "a")
+    other.folder.put(make_map("a"), make_map("more"))
+    other.apply(code=4)
+    app.apply()
+    other.apply()
+    app.apply()
+
+
 def test_the_second_app_that_wants_an_object_is_refused_and_claims_it(app: Any, other: Any, make_map: Make) -> None:
     app.folder.put(make_map("a"))
     app.apply()
@@ -65,28 +77,14 @@ def test_an_object_moves_without_a_delete(app: Any, other: Any, make_map: Make, 
 
 def test_what_was_created_by_the_first_is_pruned_by_the_second(app: Any, other: Any, make_map: Make) -> None:
     """It is the second App's as it was the first one's: created, and so its to delete."""
-    app.folder.put(make_map("a"), make_map("stays"))
-    app.apply()
-    app.folder.drop("configmap", "a")
-    other.folder.put(make_map("a"), make_map("more"))
-    other.apply(code=4)
-    app.apply()
-    other.apply()
-    app.apply()
+    _hand_over(app, other, make_map)
     other.folder.drop("configmap", "a")
     assert other.actions() == {"ConfigMap/a": "pruned", "ConfigMap/more": "unchanged"}
 
 
 def test_what_the_first_had_adopted_is_not_pruned_by_the_second(app: Any, other: Any, make_map: Make) -> None:
     app.kubectl("create", "configmap", "a", "-n", app.namespace, "--from-literal=x=1")
-    app.folder.put(make_map("a"), make_map("stays"))
-    app.apply()
-    app.folder.drop("configmap", "a")
-    other.folder.put(make_map("a"), make_map("more"))
-    other.apply(code=4)
-    app.apply()
-    other.apply()
-    app.apply()
+    _hand_over(app, other, make_map)
     other.folder.drop("configmap", "a")
     assert other.actions()["ConfigMap/a"] == "released"
 
