@@ -171,7 +171,8 @@ def _claim(app: App, planned: Planned, target: Target, stored: Stored, sent: lis
     wanted, before = claims(app, planned, sent), planned.opened.record.claims
     if stored.record is not None and wanted != stored.record.claims:
         stored = target.store.save(app, stored, replace(stored.record, claims=wanted))
-    if len(sent) == len(planned.plan.sends) and all(item.change.action is not Action.HELD for item in sent):
+    looked = len(sent) == len(planned.plan.sends) and not planned.plan.awaited
+    if looked and all(item.change.action is not Action.HELD for item in sent):
         target.on_planned(frozenset(dict(wanted.items() - before.items()).values()))
     return stored
 
