@@ -117,7 +117,8 @@ def test_without_waiting_health_is_not_known() -> None:
 
 def test_what_the_guard_holds_is_bound_to_its_digest_and_goes_again() -> None:
     changes = [Change(_id(f"h{n}"), Action.HELD, "the guard holds it") for n in range(60)]
-    status = _synced(Status(), _result(*changes, held_digest="d1"))
+    held = tuple(change.id for change in changes)
+    status = _synced(Status(), _result(*changes, held_digest="d1", held=held))
     assert status.held is not None
     assert (status.held.digest, status.held.count, len(status.held.objects)) == ("d1", 60, LIST_MAX)
     ready = status.condition("Ready")
