@@ -186,7 +186,19 @@ class Mortal(Connection):
         return self.moment.around(method, path, lambda: super(Mortal, self).request(method, path, **rest))
 
     def stream(self, path: str, **rest: Any) -> Stream:
-        return self.moment.around("WATCH", path, lambda: super(Mortal, self).stream(path, **rest))
+        opened: list[Stream] = []
+
+        def act() -> Stream:
+            opened.append(super(Mortal, self).stream(path, **rest))
+            return opened[0]
+
+        try:
+            return self.moment.around("WATCH", path, act)
+        except KilledError:
+            for stream in opened:  # the kernel closes it, when a process dies
+                stream.close()
+                list(stream)
+            raise
 
 
 @contextmanager
