@@ -37,8 +37,6 @@ class Removal:
         if FINALIZER not in (turn.resource["metadata"].get("finalizers") or ()):
             return None
         shared = self._shared
-        if outdated(shared.connection, turn.resource):
-            return _STALE
         app = app or _unreadable(turn)
         going = being_removed(shared.connection, turn.key[0], shared.own_namespace, shared.store.namespace)
         release = app.spec.deletion_policy == "release" or bool(going)
@@ -49,9 +47,10 @@ class Removal:
             shared.session, shared.store, stop=turn.stop,
             approved=turn.annotations.get(APPROVED_ANNOTATION, ""), gate=partial(shared.gates.through, stop=turn.stop),
             behind=partial(self._siblings.behind, turn.key, turn.memory, patience),
-            outdated=partial(outdated, shared.connection, turn.resource),
         )  # fmt: skip
         with shared.gates.through("apply", turn.stop):
+            if outdated(shared.connection, turn.resource):
+                return _STALE
             result = delete(app, target, release=release)
         log = shared.log.bind(app=turn.name)
         self._siblings.concern(result.concerned)
