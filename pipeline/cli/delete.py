@@ -48,7 +48,7 @@ def delete(
     resource = find(session.connection, named)
     if resource is None:
         return _without_resource(session, named, inventory_namespace, output, release=release, yes=yes)
-    left = _ask(session.connection, resource, release=release)
+    left = begin_deletion(session.connection, resource, release=release)
     if left is not None and no_wait:
         return show_begun(left, output)
     return show_end(resource, _until_gone(session.connection, left, patience, output, yes=yes), output)
@@ -100,7 +100,7 @@ def _data(resource: Mapping[str, Any], *, deleted: bool, code: int) -> dict[str,
     }
 
 
-def _ask(connection: Connection, resource: Mapping[str, Any], *, release: bool) -> dict[str, Any] | None:
+def begin_deletion(connection: Connection, resource: Mapping[str, Any], *, release: bool) -> dict[str, Any] | None:
     """Delete the resource. Returns it as it is then; None when it is gone already."""
     meta = resource["metadata"]
     if release:

@@ -11,7 +11,7 @@ from pipeline.app.status import status_of
 from pipeline.cli import options as opt
 from pipeline.cli.appdata import exit_code_of
 from pipeline.cli.apps import app_named, command_for, find, full_name, missing
-from pipeline.cli.delete import show_end
+from pipeline.cli.delete import begin_deletion, show_end
 from pipeline.cli.follow import Patience, ask, until_answered, until_gone
 from pipeline.cli.outcome import show_outcome
 from pipeline.cli.output import Format, emit, out, warn
@@ -65,13 +65,9 @@ def _resource(session: Session, old: dict[str, Any], to: App, patience: Patience
     successor = _successor(connection, old, to)
     answered = until_answered(connection, ask(connection, successor), patience)
     _check_same(session, old, answered)
-    meta = old["metadata"]
-    objects.delete(connection, APPS, meta["namespace"], meta["name"], uid=meta["uid"])
-    left = get_app(connection, meta["namespace"], meta["name"])
-    if left is not None and left["metadata"]["uid"] == meta["uid"]:
-        left = until_gone(connection, left, patience)
-        if left is not None:
-            return show_end(old, left, output)
+    left = begin_deletion(connection, old, release=False)
+    if left is not None and (left := until_gone(connection, left, patience)) is not None:
+        return show_end(old, left, output)
     done = until_answered(connection, ask(connection, answered), patience)
     return show_outcome(status_of(answered), done, output, exit_code_of(done))
 
