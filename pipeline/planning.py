@@ -16,7 +16,7 @@ from pipeline.inventory.names import app_label, field_manager, selector
 from pipeline.inventory.record import Record
 from pipeline.inventory.store import Store, keyed_digest
 from pipeline.plan.decide import Plan, Rules, decide
-from pipeline.plan.model import Behind
+from pipeline.plan.model import NOBODY, Behind
 from pipeline.plan.prepare import Desired, Marks, prepare
 from pipeline.plan.resolve import Resolved, resolve
 from renderers.api import Rendered
@@ -43,11 +43,6 @@ class Planned:
         waits = record.held or plan.held_digest or plan.failed or plan.awaited or plan.delayed
         moves = record.claims or record.offers or plan.offers
         return plan.empty and not waits and not moves and (record.outcome.ok or not self.opened.stored.resource_version)
-
-    @property
-    def resources(self) -> Mapping[ObjectId, Resource]:
-        """The resource of each object of the set."""
-        return {item.id: item.resource for item in self.desired}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +81,18 @@ def make_plan(app: App, rendered: Rendered, session: Session, store: Store, wish
         )
     _check_namespace(app, store, resolved.manifests)
     discovery = _discovered(session, record)
-    manager = field_manager(app.name, record.owner)
+    manager, label = field_manager(app.name, record.owner), app_label(app)
     key_warnings: list[str] = []
     desired = prepare(
         resolved,
-        Marks(app_label(app), record.owner),
+        Marks(label, record.owner),
         secret_digest=_secret_digest(store, key_warnings, create=not wishes.read_only),
     )
     live = Live(manager) if opened.fresh else _read_live(app, session, discovery, record, desired, manager)
-    label = app_label(app)
     leaving = record.entries.keys() - {item.id for item in desired}
     rules = Rules(
         prune=app.spec.prune, release=wishes.release, approved=wishes.approved or record.approved,
-        approve_all=wishes.approve_all, deletion=wishes.deletion, behind=wishes.behind() if leaving else Behind(),
+        approve_all=wishes.approve_all, deletion=wishes.deletion, behind=wishes.behind() if leaving else NOBODY,
         unserved=_unserved(session, discovery, record),
         claims=claims_on(store, label) if leaving else {},
         offers=offers_to(store, label, record.claims.values()) if record.claims else {},

@@ -24,6 +24,7 @@ from pipeline.health.state import (
     told,
     waiting,
 )  # fmt: skip
+from pipeline.plan.order import builtin
 from renderers.manifest import ObjectId
 
 __all__ = ["Health", "State", "assess", "may_be_unready", "settled"]
@@ -57,8 +58,7 @@ def may_be_unready(object_id: ObjectId, checks: Sequence[HealthCheck] = ()) -> b
     rule = _RULES.get((object_id.group, object_id.kind))
     if rule is not None:
         return rule is not _exists
-    # Kubernetes' own groups have no dot, or end in k8s.io.
-    return "." in object_id.group and not object_id.group.endswith(".k8s.io")
+    return not builtin(object_id.group)
 
 
 def _claim(obj: Object) -> Health:

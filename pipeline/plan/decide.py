@@ -277,10 +277,10 @@ def _guarded(leaves: list[Leave], total: int, rules: Rules) -> tuple[list[Leave]
         return leaves, ""
     seen = [leave.live for leave in prunes if leave.live is not None]
     if rules.behind.apps:
-        apps = f"App{'s' if len(rules.behind.apps) > 1 else ''} {', '.join(rules.behind.apps)}"
-        of = f"{apps}, of the same repository and branch, may want it and"
+        word, has = ("App", "has") if len(rules.behind.apps) == 1 else ("Apps", "have")
+        of = f"{word} {', '.join(rules.behind.apps)}, of the same repository and branch, may want it and"
         if not rules.behind.overdue:
-            return _instead(leaves, Verdict.WAIT, f"{of} has not been planned at this commit yet"), ""
+            return _instead(leaves, Verdict.WAIT, f"{of} {has} not been planned at this commit yet"), ""
         digest = digest_of((live.id, live.uid) for live in seen)
         if digest != rules.approved:
             return _instead(leaves, Verdict.HOLD, f"{of} could not be planned at this commit"), digest
