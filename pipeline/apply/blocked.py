@@ -5,7 +5,7 @@ Asked only where something is in trouble and a prune waits. Finds and tells; a p
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from pipeline.plan.decide import Leave
 from pipeline.plan.vetoes import Verdict
 from pipeline.plan.vetoes.protected import is_container
 from renderers.manifest import ObjectId
+from renderers.manifest.shape import part, parts
 
 #: How many leaving objects are named for one that waits.
 _NAMED = 3
@@ -120,8 +121,8 @@ def _service(trouble: Trouble, leave: Leave, read: _Read) -> str:
     ports, addresses = _PORT.findall(trouble.message), _ADDRESS.findall(trouble.message)
     if (leave.entry.id.group, leave.entry.id.kind) != ("", "Service") or not (ports or addresses):
         return ""
-    spec = _map(read(leave).get("spec"))
-    taken = {str(port.get("nodePort")) for port in _maps(spec.get("ports"))} | {str(spec.get("healthCheckNodePort"))}
+    spec = part(read(leave), "spec")
+    taken = {str(port.get("nodePort")) for port in parts(spec, "ports")} | {str(spec.get("healthCheckNodePort"))}
     port = next((port for port in ports if port in taken), "")
     address = next((address for address in addresses if address in (spec.get("clusterIPs") or ())), "")
     return f"it has the nodePort {port}" if port else f"it has the clusterIP {address}" if address else ""
@@ -201,40 +202,31 @@ def _pod(obj: Mapping[str, Any]) -> Mapping[str, Any]:
     """The spec of the Pods of one of Kubernetes' own workloads, or of the Pod itself; else nothing."""
     if obj.get("apiVersion") not in ("v1", "apps/v1", "batch/v1"):
         return {}
-    spec = _map(obj.get("spec"))
+    spec = part(obj, "spec")
     if obj["kind"] == "Pod":
         return spec
-    spec = _map(_map(spec.get("jobTemplate")).get("spec")) or spec
-    return _map(_map(spec.get("template")).get("spec"))
+    spec = part(part(spec, "jobTemplate"), "spec") or spec
+    return part(part(spec, "template"), "spec")
 
 
 def _claims(obj: Mapping[str, Any]) -> set[str]:
     """The claims that its Pods name."""
-    volumes = (_map(volume.get("persistentVolumeClaim")) for volume in _maps(_pod(obj).get("volumes")))
+    volumes = (part(volume, "persistentVolumeClaim") for volume in parts(_pod(obj), "volumes"))
     return {str(claim["claimName"]) for claim in volumes if "claimName" in claim}
 
 
 def _has_claim(obj: Mapping[str, Any], claim: str) -> bool:
     """Whether its Pods name the claim, or have it as a StatefulSet's own: template, set, number (Kubernetes)."""
-    templates = _maps(_map(obj.get("spec")).get("volumeClaimTemplates")) if _pod(obj) else ()
+    templates = parts(part(obj, "spec"), "volumeClaimTemplates") if _pod(obj) else ()
     prefix, _, number = claim.rpartition("-")
-    own = {f"{_map(template.get('metadata')).get('name')}-{obj['metadata']['name']}" for template in templates}
+    own = {f"{part(template, 'metadata').get('name')}-{obj['metadata']['name']}" for template in templates}
     return claim in _claims(obj) or (number.isdigit() and prefix in own)
 
 
 def _host_ports(obj: Mapping[str, Any]) -> set[str]:
     """The ports of a Node that its Pods take; on the Node's network, all of theirs."""
     pod = _pod(obj)
-    containers = (*_maps(pod.get("containers")), *_maps(pod.get("initContainers")))
-    ports = [port for container in containers for port in _maps(container.get("ports"))]
+    containers = (*parts(pod, "containers"), *parts(pod, "initContainers"))
+    ports = [port for container in containers for port in parts(container, "ports")]
     taken = [port.get("hostPort") or (pod.get("hostNetwork") and port.get("containerPort")) for port in ports]
     return {str(port) for port in taken if port}
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    """The manifests come from a repository, where anything may stand."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def _maps(value: object) -> Iterator[Mapping[str, Any]]:
-    return (item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else iter(())

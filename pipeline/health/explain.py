@@ -14,9 +14,10 @@ from pipeline.cluster.discovery import Resource
 from pipeline.cluster.errors import ApiError
 from pipeline.errors import ClusterUnreachableError
 from pipeline.health.rules import assess
-from pipeline.health.state import Health, Object, State, part, told
+from pipeline.health.state import Health, Object, State, told
 from pipeline.health.workloads import containers, pod_trouble
 from renderers.manifest import ObjectId
+from renderers.manifest.shape import part
 
 _PODS, _EVENTS = (
     Resource(group="", version="v1", kind=kind, plural=plural, namespaced=True, verbs=frozenset({"list"}))

@@ -19,13 +19,13 @@ from pipeline.health.state import (
     condition,
     failed,
     holds,
-    part,
     status_of,
     told,
     waiting,
 )  # fmt: skip
 from pipeline.plan.order import builtin
 from renderers.manifest import ObjectId
+from renderers.manifest.shape import part
 
 __all__ = ["Health", "State", "assess", "may_be_unready", "settled"]
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from renderers.manifest.shape import part, parts
+
 Object = Mapping[str, Any]
 
 
@@ -36,18 +38,6 @@ def waiting(message: str) -> Health:
 def failed(message: str) -> Health:
     """Failed, and why."""
     return Health(State.FAILED, message)
-
-
-def part(obj: Object, key: str) -> Object:
-    """A part of an object; an empty one where it is not there, or no map."""
-    value = obj.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
-def parts(obj: Object, key: str) -> list[Object]:
-    """The maps of a list in an object; none where it is not there, or no list."""
-    value = obj.get(key)
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 def status_of(obj: Object) -> Object:

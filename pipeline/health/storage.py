@@ -5,7 +5,8 @@ from pipeline.cluster.connection import Connection
 from pipeline.cluster.discovery import Resource
 from pipeline.cluster.errors import ApiError
 from pipeline.errors import ClusterUnreachableError
-from pipeline.health.state import Health, Object, State, part
+from pipeline.health.state import Health, Object, State
+from renderers.manifest.shape import part
 
 _CLASSES = Resource(
     group="storage.k8s.io",

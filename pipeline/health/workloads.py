@@ -9,12 +9,11 @@ from pipeline.health.state import (
     failed,
     holds,
     number,
-    part,
-    parts,
     status_of,
     told,
     waiting,
 )  # fmt: skip
+from renderers.manifest.shape import part, parts
 
 _UNSEEN = waiting("its controller has not seen it yet")
 #: What a container waits for while nothing is wrong.

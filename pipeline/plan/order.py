@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from pipeline.plan.options import DEPENDS_ON_ANNOTATION, Options
 from renderers.manifest import ObjectId
+from renderers.manifest.shape import part, parts
 
 
 class Stage(enum.IntEnum):
@@ -164,21 +165,16 @@ def servers(data: Mapping[str, Any]) -> frozenset[ObjectId]:
     Ignore`), or that is called by URL, needs none.
     """
     if data["kind"] == "APIService":
-        return _service(_map(data.get("spec")).get("service"))
-    webhooks = data.get("webhooks")
+        return _service(part(data, "spec"))
     found = frozenset[ObjectId]()
-    for webhook in map(_map, webhooks if isinstance(webhooks, Sequence) else ()):
+    for webhook in parts(data, "webhooks"):
         if webhook.get("failurePolicy") != "Ignore":
-            found |= _service(_map(webhook.get("clientConfig")).get("service"))
+            found |= _service(part(webhook, "clientConfig"))
     return found
 
 
-def _service(reference: object) -> frozenset[ObjectId]:
-    namespace, name = (str(_map(reference).get(key)) for key in ("namespace", "name"))
+def _service(of: Mapping[str, Any]) -> frozenset[ObjectId]:
+    namespace, name = (str(part(of, "service").get(key)) for key in ("namespace", "name"))
     if not (_LABEL.fullmatch(namespace) and _LABEL.fullmatch(name)):
         return frozenset()
     return frozenset({ObjectId(kind="Service", group="", namespace=namespace, name=name)})
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -13,6 +13,7 @@ from pipeline.plan.options import NONE, Options
 from pipeline.plan.order import Place, Stage, stage_of
 from pipeline.plan.resolve import Resolved
 from renderers.manifest import Manifest, ObjectId
+from renderers.manifest.shape import part
 
 #: What the API server alone writes; exported manifests carry it, and it must not be sent back.
 _SERVER_FIELDS = frozenset(
@@ -79,9 +80,9 @@ def prepare(resolved: Resolved, marks: Marks, *, secret_digest: Callable[[bytes]
 
 def _stamped(manifest: Manifest, marks: Marks) -> dict[str, Any]:
     metadata = {key: value for key, value in manifest.data["metadata"].items() if key not in _SERVER_FIELDS}
-    metadata["labels"] = {**_map(metadata.get("labels")), APP_LABEL: marks.label}
+    metadata["labels"] = {**part(metadata, "labels"), APP_LABEL: marks.label}
     metadata["annotations"] = {
-        **_map(metadata.get("annotations")),
+        **part(metadata, "annotations"),
         OWNER_ANNOTATION: marks.owner,
         OBJECT_ANNOTATION: str(manifest.id),
     }
@@ -101,8 +102,4 @@ def _without_string_data(data: dict[str, Any]) -> dict[str, Any]:
         return data
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in texts.items()}
     rest = {key: value for key, value in data.items() if key != "stringData"}
-    return {**rest, "data": {**_map(data.get("data")), **encoded}}
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return {**rest, "data": {**part(data, "data"), **encoded}}

@@ -5,7 +5,6 @@ What cannot be sent (an unknown kind, an annotation that cannot be read) becomes
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from pipeline.cluster.discovery import Discovery, Resource
 from pipeline.errors import InputError
@@ -13,6 +12,7 @@ from pipeline.plan.model import Action, Change
 from pipeline.plan.options import Options, options_of
 from pipeline.plan.order import builtin, depths
 from renderers.manifest import Manifest, ManifestSet, ObjectId
+from renderers.manifest.shape import part
 
 #: What runs a program, and so may install the kinds of others.
 _PROGRAMS = frozenset(
@@ -70,7 +70,7 @@ def resolve(manifests: Iterable[Manifest], discovery: Discovery, namespace: str)
         known = resource is not None and resource.version == version
         moved = _placed(manifest, resource, namespace, warnings) if resource is not None else manifest
         try:
-            asked = options_of(_map(moved.data["metadata"].get("annotations")))
+            asked = options_of(part(moved.data["metadata"], "annotations"))
         except InputError as error:
             failed.append(Change(moved.id, Action.FAILED, f"{manifest.origin}: {error}"))
             absent[moved.id] = 0
@@ -128,7 +128,3 @@ def _unknown_kind(manifest: Manifest, other: Resource | None) -> tuple[str, str]
     if other is not None:
         return f"{text}; it serves {other.api_version}", "change the manifest's apiVersion"
     return text, "install its CustomResourceDefinition, or correct apiVersion and kind"
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
