@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from apiproxy import ApiProxy
 from control import Apps, Controller, Repository
 from crash import Mortal
 from things import WIDGET_CRD
@@ -127,6 +128,29 @@ def other_app(app: Deployed, tmp_path: Path) -> Callable[[str], Deployed]:
         return Deployed(app.trimtab, app.kubectl, Folder(path), name, app.namespace)
 
     return make
+
+
+@pytest.fixture
+def proxied(app: Any, control_plane: Any, tmp_path: Path) -> Iterator[ApiProxy]:
+    """The App goes through a proxy."""
+    with ApiProxy(control_plane.url, Path(control_plane.ca)) as proxy:
+        app.flags = ("--kubeconfig", str(proxy.kubeconfig(tmp_path / "kubeconfig", control_plane.token)))
+        yield proxy
+
+
+@pytest.fixture
+def things(app: Any) -> Iterator[dict[str, Any]]:
+    """The definition of a kind Thing, in a group of the test's own."""
+    group = f"{app.namespace}.example.com"
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": anything}}
+    yield {
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"things.{group}"},
+        "spec": {"group": group, "scope": "Namespaced", "names": {"kind": "Thing", "plural": "things"},
+                 "versions": [version]},
+    }  # fmt: skip
+    app.kubectl("delete", "crd", f"things.{group}", "--ignore-not-found", "--wait=false")
 
 
 @pytest.fixture

@@ -1,22 +1,11 @@
 """What somebody does between our read and our request: the request must notice."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import pytest
 from apiproxy import ApiProxy
 
 Make = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def proxied(app: Any, control_plane: Any, tmp_path: Path) -> Iterator[ApiProxy]:
-    """The App goes through a proxy, which can do something just before a request is forwarded."""
-    with ApiProxy(control_plane.url, Path(control_plane.ca)) as proxy:
-        kubeconfig = proxy.kubeconfig(tmp_path / "kubeconfig", control_plane.token)
-        app.flags = ("--kubeconfig", str(kubeconfig))
-        yield proxy
 
 
 def _before(proxy: ApiProxy, verb: str, name: str, act: Callable[[], object]) -> None:
