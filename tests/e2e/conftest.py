@@ -12,7 +12,6 @@ from apiproxy import ApiProxy
 from control import Apps, Controller, Repository
 from crash import Mortal
 from things import WIDGET_CRD
-from waiting import until
 
 
 def config_map(name: str, **data: str) -> dict[str, Any]:
@@ -189,7 +188,6 @@ def make_map() -> Callable[..., dict[str, Any]]:
 def worlds(control_plane: Any) -> Iterator[Mortal]:
     """The connection of those who look at worlds; what is in a world is defined."""
     control_plane.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(WIDGET_CRD))
-    # Not `kubectl wait`: it stumbles over a definition that says nothing of itself yet.
-    until(lambda: "widgets" in control_plane.kubectl("api-resources", "--api-group=model.example.com", "-o", "name"))
+    control_plane.until_established(WIDGET_CRD["metadata"]["name"])
     with Mortal.open(kubeconfig=control_plane.kubeconfig, threads=32) as connection:
         yield connection

@@ -210,11 +210,11 @@ def test_one_object_in_two_api_groups_that_moves_between_them_lives(app: Any, ma
 
 
 def test_what_a_broken_server_of_its_kind_hides_is_kept_and_told(
-    app: Any, make_map: Make, things: dict[str, Any]
+    app: Any, make_map: Make, things: dict[str, Any], control_plane: Any
 ) -> None:
     app.kubectl("apply", "-f", "-", input=json.dumps(things))
     name, group = things["metadata"]["name"], things["spec"]["group"]
-    app.kubectl("wait", "--for=condition=Established", f"crd/{name}")
+    control_plane.until_established(name)
     until(lambda: exists(app, "apiservice", f"v1.{group}"))
     app.folder.put(make_map("stay"), thing(app, "one"))
     app.apply()

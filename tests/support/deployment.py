@@ -48,7 +48,7 @@ class Installation:
 
     def apply(self) -> None:
         self.plane.kubectl("apply", "-f", str(self.files))
-        self.plane.kubectl("wait", "--for=condition=Established", f"crd/{CRD_NAME}", "--timeout=60s")
+        self.plane.until_established(CRD_NAME)
 
     def delete(self) -> "subprocess.Popen[str]":
         """`kubectl delete -f deploy`, which waits until all is gone."""

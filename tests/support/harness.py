@@ -65,14 +65,18 @@ class ControlPlane:
             raise AssertionError(f"kubectl {' '.join(args)}: exit code {done.returncode}\n{done.stderr}")
         return done.stdout
 
+    def until_established(self, definition: str) -> None:
+        """Wait until a CustomResourceDefinition is served; a name such as `apps.trimtab.dev`."""
+        wait = ("wait", "--for=condition=Established", f"crd/{definition}", "--timeout=60s")
+        # One that is very new has no conditions at all, which kubectl takes for an error.
+        if "condition met" not in self.kubectl(*wait, check=False):
+            self.kubectl(*wait)
+
 
 def install_crd(plane: ControlPlane) -> None:
     """Install the CustomResourceDefinition of Apps, and wait until it is served."""
     plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input=json.dumps(crd()))
-    wait = ("wait", "--for=condition=Established", f"crd/{CRD_NAME}", "--timeout=60s")
-    # A definition that is very new has no conditions at all, which kubectl takes for an error.
-    if "condition met" not in plane.kubectl(*wait, check=False):
-        plane.kubectl(*wait)
+    plane.until_established(CRD_NAME)
 
 
 def find_tools() -> Path:

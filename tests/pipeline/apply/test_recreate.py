@@ -213,7 +213,7 @@ def definition(app: OneApp, control_plane: ControlPlane) -> Iterator[dict[str, A
                  "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}]},
     }  # fmt: skip
     app.one(crd)
-    control_plane.kubectl("wait", "--for=condition=Established", f"crd/things.{group}", "--timeout=60s")
+    control_plane.until_established(f"things.{group}")
     yield crd
     control_plane.kubectl("delete", "crd", f"things.{group}")
 

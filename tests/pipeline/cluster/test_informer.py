@@ -243,7 +243,7 @@ def test_a_kind_may_come_go_and_come_again(
         assert watcher.informer.last_error.kind_missing
         for told in (["a"], ["a", "-a", "a"]):
             control_plane.kubectl("apply", "-f", "-", input=json.dumps(_crd(group)))
-            control_plane.kubectl("wait", "--for=condition=Established", f"crd/boats.{group}")
+            control_plane.until_established(f"boats.{group}")
             until(lambda: watcher.informer.in_step)
             control_plane.kubectl("apply", "-f", "-", input=json.dumps(boat))
             until(lambda told=told: watcher.told == told)  # type: ignore[misc]

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from harness import ControlPlane
+from harness import ControlPlane, install_crd
+from waiting import until
 
 from pipeline.app import App, app_of_resource
 from pipeline.errors import InputError
-from pipeline.install.schema import app_schema, crd
+from pipeline.install.schema import app_schema
 
 URL = "https://example.com/team/shop.git"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -20,8 +21,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 @pytest.fixture(scope="module")
 def definition(control_plane: ControlPlane) -> ControlPlane:
     """The control plane, which knows Apps. Other tests apply the same definition, so it stays."""
-    control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input=json.dumps(crd()))
-    control_plane.kubectl("wait", "--for=condition=Established", f"crd/{crd()['metadata']['name']}", "--timeout=60s")
+    install_crd(control_plane)
     return control_plane
 
 
@@ -187,6 +187,8 @@ def test_every_field_has_a_description() -> None:
 
 
 def test_kubectl_explains_a_field(definition: ControlPlane) -> None:
+    # What kubectl explains by follows the definition a moment later.
+    until(lambda: definition.kubectl("explain", "app", check=False))
     text = " ".join(definition.kubectl("explain", "app.spec.source.git.semver").split())
     assert "A range of semantic versions" in text
 
